@@ -1,0 +1,101 @@
+"""Every error that shadow_mw raises, as one tree.
+
+::
+
+    ShadowMWError
+    ├── SettingsError             a setting is wrong: names the variable, the value and the mend
+    │   └── MissingExtraError     a feature needs an optional dependency: names the pip command
+    ├── ShadowError               a shadow did not answer; never reaches production's caller
+    │   ├── ShadowTimeout         no complete answer within SHADOW_TIMEOUT_SECONDS
+    │   ├── ShadowUnreachable     no connection: refused, unknown host, TLS failure
+    │   ├── ShadowProtocolError   the connection broke, or what came over it is not HTTP
+    │   ├── ShadowAnswerTooLarge  the answer is larger than SHADOW_MAX_BODY_BYTES
+    │   ├── ShadowStatusError     the answer has a status outside 2xx
+    │   └── CircuitOpen           not asked: the circuit breaker of this shadow is open
+    ├── PayloadError              a body could not be decoded (encoding, JSON, JMESPath)
+    └── StoreError                a store could not be written or read
+"""
+
+from __future__ import annotations
+
+
+class ShadowMWError(Exception):
+    """The root of every error of this library."""
+
+
+class SettingsError(ShadowMWError, ValueError):
+    """A setting is wrong; the message names the variable, the value and the mend."""
+
+
+class MissingExtraError(SettingsError):
+    """A feature needs an optional dependency; the message names the pip command."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        """Say which `feature` needs which `extra`."""
+        super().__init__(f"{feature} needs an extra that is not installed: pip install 'shadow-mw[{extra}]'")
+
+
+class ShadowError(ShadowMWError):
+    """A shadow did not answer; production's caller never sees it.
+
+    `outcome` is the word for the record (`error`, `timeout`, …), `error_type` the value of the span
+    attribute `error.type`.
+    """
+
+    outcome = "error"
+
+    @property
+    def error_type(self) -> str:
+        """The low-cardinality name of what went wrong."""
+        return type(self).__name__
+
+
+class ShadowTimeout(ShadowError):
+    """No complete answer came within the deadline of the whole call."""
+
+    outcome = "timeout"
+
+
+class ShadowUnreachable(ShadowError):
+    """No connection could be made: refused, unknown host, TLS failure."""
+
+
+class ShadowProtocolError(ShadowError):
+    """The connection broke in the middle, or what came over it is not HTTP."""
+
+
+class ShadowAnswerTooLarge(ShadowError):
+    """The answer is larger than `SHADOW_MAX_BODY_BYTES`."""
+
+
+class ShadowStatusError(ShadowError):
+    """The answer has a status outside 2xx, so it is no prediction."""
+
+    def __init__(self, status: int) -> None:
+        """Keep the HTTP `status` for the record."""
+        super().__init__(f"the shadow answered with status {status}")
+        self.status = status
+
+    @property
+    def error_type(self) -> str:
+        """The status code as text, as the OpenTelemetry HTTP conventions have it."""
+        return str(self.status)
+
+    @property
+    def is_overload(self) -> bool:
+        """True for 429 and 5xx, which say something about the server rather than about the request."""
+        return self.status == 429 or self.status >= 500
+
+
+class CircuitOpen(ShadowError):
+    """The shadow was not asked, because its circuit breaker is open."""
+
+    outcome = "circuit_open"
+
+
+class PayloadError(ShadowMWError):
+    """A body could not be decoded; the message says what it is not."""
+
+
+class StoreError(ShadowMWError):
+    """A store could not be written or read; the message names the path and the reason."""

@@ -1,0 +1,44 @@
+"""The isolation boundary: nothing that goes wrong inside it gets out."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+
+_log = logging.getLogger("shadow_mw")
+
+
+class Guard:
+    """A named boundary that swallows every `Exception`, logs the first one and counts them all.
+
+    Re-entrant and thread-safe. Cancellation and other `BaseException` pass.
+    """
+
+    __slots__ = ("_operation", "count")
+
+    def __init__(self, operation: str) -> None:
+        """Name what is done inside, for the log line."""
+        self._operation = operation
+        self.count = 0
+
+    def __repr__(self) -> str:
+        """Name and count."""
+        return f"Guard({self._operation!r}, count={self.count})"
+
+    def __enter__(self) -> None:
+        """Enter the boundary."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Swallow an `Exception`."""
+        if error is None or not isinstance(error, Exception):
+            return False
+        self.count += 1
+        if self.count == 1:
+            _log.warning(
+                "%s failed; production is not affected, later failures are only counted",
+                self._operation,
+                exc_info=error,
+            )
+        return True

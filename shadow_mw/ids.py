@@ -1,0 +1,43 @@
+"""Identifiers: which request ids are accepted from outside, and the ones made here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|\Z)")
+_SCALE = float(1 << 64)
+
+
+def uuid7() -> str:
+    """A new UUID of version 7 as 36 characters, ordered by its millisecond (RFC 9562, section 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def accepted_request_id(candidate: str) -> str | None:
+    """The candidate itself if it is 1 to 128 characters of `[A-Za-z0-9._-]`, else None."""
+    return candidate if _ACCEPTED.match(candidate) else None
+
+
+def trace_id_of(traceparent: str) -> str | None:
+    """The 32 hex digits of the trace id in a `traceparent` header (W3C Trace Context, section 3.2)."""
+    match = _TRACEPARENT.match(traceparent)
+    if match is None or match[1] == "0" * 32:
+        return None
+    return match[1]
+
+
+def is_sampled(request_id: str, rate: float) -> bool:
+    """True for the share `rate` (0.0 to 1.0) of all request ids, the same ones in every process."""
+    if rate >= 1.0:
+        return True
+    digest = hashlib.blake2b(request_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / _SCALE < rate

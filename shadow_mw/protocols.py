@@ -1,0 +1,111 @@
+"""The extension points, each a protocol of one or two methods."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from shadow_mw.records import Answer, CapturedRequest, Judgement, Message, Record
+
+
+class Queue(Protocol):
+    """What stands between the app and the worker, seen from the app."""
+
+    def offer(self, message: Message) -> bool:
+        """Hand a message over; False when there is no room. Never blocks, never raises. Thread-safe."""
+        ...
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all that was handed over is done with; False when the deadline came first."""
+        ...
+
+    def close(self, seconds: float) -> None:
+        """Drain, then stop for good. What is left after the deadline is counted as `worker_lost`."""
+        ...
+
+
+class Delivery(Protocol):
+    """One message on the worker's side of a queue."""
+
+    @property
+    def message(self) -> Message:
+        """What was offered."""
+        ...
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long it has been in the queue until now."""
+        ...
+
+    def done(self) -> None:
+        """Give the message's room back: its comparisons are on their way to the store."""
+        ...
+
+
+class Source(Protocol):
+    """What stands between the app and the worker, seen from the worker."""
+
+    def deliveries(self) -> AsyncIterator[Delivery]:
+        """The messages as they come, until the queue is closed and empty."""
+        ...
+
+
+class Shadow(Protocol):
+    """A model that is asked and never answers the caller."""
+
+    async def ask(self, request: CapturedRequest, headers: Mapping[str, str]) -> Answer:
+        """The shadow's answer to a captured request, sent with these headers of ours added.
+
+        The caller sets the deadline by cancelling.
+
+        Raises:
+            ShadowError: there is no answer.
+
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """What a comparator is given: both decoded predictions of one exchange."""
+
+    production: Any
+    """JSON values (dict, list, str, int, float, bool, None), or bytes where the body is not JSON."""
+    shadow: Any
+    features: Any = None
+    route: str = ""
+
+
+class Comparator(Protocol):
+    """Decides whether two predictions agree."""
+
+    @property
+    def name(self) -> str:
+        """The name that stands in records and spans."""
+        ...
+
+    def compare(self, pair: Pair) -> Judgement:
+        """The judgement; what it raises makes the comparison `incomparable`, with the error as the reason."""
+        ...
+
+
+class Store(Protocol):
+    """Where comparisons are kept."""
+
+    def write(self, batch: Sequence[Record]) -> None:
+        """Append a batch; all of it or none. Blocks, so it is called on a thread.
+
+        Raises:
+            StoreError: the batch could not be kept.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """Give files back."""
+        ...

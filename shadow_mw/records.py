@@ -1,0 +1,235 @@
+"""The data that travels: captured exchanges, answers, comparisons, tallies. All immutable."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+Mode: TypeAlias = Literal["async", "sync"]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+Verdict: TypeAlias = Literal["agree", "disagree", "incomparable", "none"]
+
+#: Where an eligible request can end; exactly one a shadow (design: closed books).
+Bucket: TypeAlias = Literal[
+    "compared",
+    "incomparable",
+    "shadow_error",
+    "shadow_timeout",
+    "circuit_open",
+    "queue_full",
+    "too_large",
+    "production_error",
+    "worker_lost",
+]
+#: Why a request to a predict route is left out by policy; counted beside the books.
+Skip: TypeAlias = Literal["not_sampled", "loop", "request_incomplete"]
+
+BUCKETS: tuple[Bucket, ...] = get_args(Bucket)
+SKIPS: tuple[Skip, ...] = get_args(Skip)
+
+SCHEMA_VERSION = 1
+
+
+class CapturedRequest(msgspec.Struct, frozen=True, kw_only=True, tag="request"):
+    """The request half of an exchange, complete, as it may leave the app."""
+
+    exchange_id: str
+    """UUIDv7, joins the halves of one exchange; unlike `request_id` it never repeats."""
+    request_id: str
+    ts_us: int
+    """When the request was complete, in microseconds of Unix time."""
+    method: str
+    route: str
+    """The pattern that matched, never the raw path."""
+    path: str
+    """The raw, percent-encoded path."""
+    query: str = ""
+    headers: Headers = ()
+    """Lower-case names; only those that `SHADOW_FORWARD_HEADERS` lists."""
+    body: bytes = b""
+    traceparent: str = ""
+    """The span under which both predictions are shown (W3C Trace Context), or empty."""
+    tracestate: str = ""
+    sample_rate: float = 1.0
+    mode: Mode = "async"
+
+
+class CapturedResponse(msgspec.Struct, frozen=True, kw_only=True, tag="response"):
+    """The response half of an exchange: what production did."""
+
+    exchange_id: str
+    seconds: float
+    """From the complete request to the last byte of the response, by a monotonic clock."""
+    status: int = 0
+    """0 when the app raised before it answered."""
+    headers: Headers = ()
+    """Content type and encoding only."""
+    body: bytes = b""
+    failure: str = ""
+    """Why this is no prediction (an exception's name, a status, `disconnected`), or empty."""
+    dropped: Bucket | None = None
+    """Set when the body was lost to pressure after the shadow had been asked (sync mode)."""
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):
+    """One production request and its response, as captured."""
+
+    request: CapturedRequest
+    response: CapturedResponse
+
+
+#: What goes through a queue: whole exchanges, or the halves of one in sync mode.
+Message: TypeAlias = Exchange | CapturedRequest | CapturedResponse
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a shadow returned, not decoded yet."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side did with a request: answered, or failed with a reason."""
+
+    outcome: str
+    """`answered`, `error`, `timeout`, `circuit_open` or `cancelled`."""
+    seconds: float
+    status: int = 0
+    error_type: str = ""
+    error: str = ""
+    """A sentence on the failure, for a person."""
+    headers: Headers = ()
+    body: bytes = b""
+
+    @property
+    def is_answered(self) -> bool:
+        """True when a prediction came back."""
+        return self.outcome == "answered"
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a comparator says of two predictions."""
+
+    verdict: Verdict
+    reason: str = ""
+    """Why the predictions are incomparable, or empty."""
+    delta: float | None = None
+    """The distance between the predictions, in the comparator's own unit; None where it has none."""
+    diff_paths: tuple[str, ...] = ()
+    """Where they differ, at most 20 JSON paths."""
+    production_label: str | None = None
+    shadow_label: str | None = None
+    production_score: float | None = None
+    shadow_score: float | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="comparison"):
+    """The record of one exchange against one shadow. This is what is stored and shown."""
+
+    schema_version: int = SCHEMA_VERSION
+    record_id: str
+    """UUIDv7, the key."""
+    request_id: str
+    trace_id: str = ""
+    production_span_id: str = ""
+    shadow_span_id: str = ""
+    ts_us: int
+    service: str = ""
+    instance: str = ""
+    route: str
+    method: str
+    shadow: str
+    role: Literal["shadow", "control"] = "shadow"
+    production_version: str = ""
+    shadow_version: str = ""
+    sample_rate: float = 1.0
+    mode: Mode = "async"
+    queue: str = ""
+    bucket: Bucket
+    outcome: str
+    """The shadow's outcome."""
+    error_type: str = ""
+    error: str = ""
+    production_outcome: str = "answered"
+    production_error_type: str = ""
+    production_status: int = 0
+    shadow_status: int = 0
+    production_us: int = 0
+    shadow_us: int = 0
+    queue_us: int = 0
+    """How long the exchange waited before its shadow was asked."""
+    comparator: str = ""
+    verdict: Verdict = "none"
+    reason: str = ""
+    delta: float | None = None
+    diff_paths: tuple[str, ...] = ()
+    production_label: str | None = None
+    shadow_label: str | None = None
+    production_score: float | None = None
+    shadow_score: float | None = None
+    segments: dict[str, str] = {}
+    features: str = ""
+    production_prediction: str = ""
+    shadow_prediction: str = ""
+    truncated: bool = False
+    """True when one of the three texts above was cut."""
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tally"):
+    """The closed books' counts that were added since the last tally, for one route and shadow."""
+
+    schema_version: int = SCHEMA_VERSION
+    ts_us: int
+    """The start of the minute, in microseconds of Unix time."""
+    service: str = ""
+    instance: str = ""
+    route: str
+    shadow: str
+    counts: dict[str, int]
+    """`eligible`, the buckets, the skips, `agree`, `disagree` and `records_dropped`; zeros left out."""
+
+
+#: What a store keeps.
+Record: TypeAlias = Comparison | Tally
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Quantiles of one side's latest answers, in seconds; None before the first."""
+
+    count: int = 0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+
+
+class ShadowStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of what one shadow was asked and how it did."""
+
+    shadow: str
+    url: str
+    routes: dict[str, dict[str, int]]
+    """For each route the counts since the start, by the words of a `Tally`."""
+    circuit: Literal["closed", "open", "half-open"]
+    active: int
+    """Calls under way."""
+    limit: int
+    """Calls that may be under way at once."""
+    waiting: int
+    """Exchanges that wait for a call."""
+    production: Latency
+    answers: Latency
+    """The shadow's own latency."""
+
+    def count(self, word: str) -> int:
+        """The count of a word over all routes."""
+        return sum(counts.get(word, 0) for counts in self.routes.values())
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of one mirror. Immutable."""
+
+    mode: Mode
+    queue: str
+    shadows: tuple[ShadowStatistics, ...]

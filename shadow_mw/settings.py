@@ -1,0 +1,290 @@
+"""Settings: every `SHADOW_*` variable, its default, its meaning and its errors."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ByteSize, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shadow_mw.exceptions import SettingsError
+from shadow_mw.records import Mode
+from shadow_mw.routes import Route, parse_route
+from shadow_mw.targets import Target, parse_target
+
+PREFIX = "SHADOW_"
+_BUILT_IN_COMPARATORS = ("exact", "close", "label")
+
+
+def _items(value: object) -> object:
+    """Split `a, b` and one-per-line text into its items; anything that is no text stays as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(item.strip() for item in value.replace("\n", ",").split(",") if item.strip())
+
+
+def _each(parse: Callable[[str], object]) -> Callable[[object], object]:
+    def parse_items(value: object) -> object:
+        items = _items([value] if isinstance(value, Route | Target) else value)
+        if not isinstance(items, list | tuple):
+            return items
+        return tuple(parse(item) if isinstance(item, str) else item for item in items)
+
+    return parse_items
+
+
+def _lower(value: object) -> object:
+    items = _items(value)
+    return tuple(str(item).lower() for item in items) if isinstance(items, list | tuple) else items
+
+
+Targets = Annotated[tuple[Target, ...], BeforeValidator(_each(parse_target))]
+Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
+Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
+LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
+Size = Annotated[ByteSize, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be tuned, read from `SHADOW_*` variables; keyword arguments win. Immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        enable_decoding=False,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+    enabled: bool = Field(True, description="`0` turns mirroring off and leaves the line in the code.")
+    targets: Targets = Field(
+        (),
+        description="The shadows: one URL, or `name=URL, name=URL`. Without a path the URL takes the "
+        "path of the request. With no target the middleware is inert and says so in one log line.",
+    )
+    routes: Routes = Field(
+        (),
+        description="The predict routes: `POST /predict, POST /v1/models/{name}:predict`. "
+        "Needed as soon as there is a target.",
+    )
+    mode: Mode = Field(
+        "async",
+        description="`async` asks the shadow after production has answered; `sync` asks it the moment the "
+        "request is complete, beside production, for true latency. The caller waits for it in neither.",
+    )
+    queue: str = Field("inline:", description="What stands between the app and the worker: `inline:`.")
+    sample_rate: float = Field(
+        1.0,
+        ge=0.0,
+        le=1.0,
+        description="The share of predict calls to mirror, 0.0 to 1.0, decided by the request id.",
+    )
+    timeout_seconds: float = Field(
+        5.0, gt=0.0, le=3600.0, description="The deadline of one whole shadow call, in seconds."
+    )
+    max_concurrency: int = Field(
+        8, ge=1, le=1024, description="How many calls to one shadow may be under way at once."
+    )
+    queue_size: int = Field(
+        1000,
+        ge=1,
+        description="How many exchanges may be held at once, waiting or being asked; the newest is dropped "
+        "and counted as `queue_full`.",
+    )
+    queue_bytes: Size = Field(
+        ByteSize(64 * 2**20), description="How many bytes of bodies may be held at once, as in `64MiB`."
+    )
+    max_body_bytes: Size = Field(
+        ByteSize(2**20),
+        description="The largest request or response body that is mirrored, and the largest answer taken "
+        "from a shadow; more is counted as `too_large`.",
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="How many failures in a row open the circuit of a shadow."
+    )
+    breaker_reset_seconds: float = Field(
+        30.0, gt=0.0, description="How long an open circuit stays open before one probe is let through."
+    )
+    prediction: str = Field(
+        "", description="JMESPath to the prediction inside a response body; empty is the whole body."
+    )
+    features: str = Field(
+        "", description="JMESPath to the features inside a request body; empty is the whole body."
+    )
+    compare: str = Field(
+        "close",
+        description="The comparator: `exact`, `close` (numbers within `SHADOW_RTOL` and `SHADOW_ATOL`), "
+        "`label` (the top label) or `python:module:function`.",
+    )
+    rtol: float = Field(1e-5, ge=0.0, description="Relative tolerance of `close`.")
+    atol: float = Field(1e-8, ge=0.0, description="Absolute tolerance of `close`.")
+    ignore: Names = Field(
+        (),
+        description="Paths inside the prediction that never count as a difference: "
+        "`id, meta.created_at, items[*].id, **.timestamp`.",
+    )
+    redact: LowerNames = Field(
+        ("password", "secret", "token", "api_key", "authorization"),
+        description="Keys whose values are replaced by `[redacted]` in records and spans, at any depth, "
+        "in upper or lower case.",
+    )
+    forward_headers: LowerNames = Field(
+        ("content-type", "content-encoding", "accept", "accept-language"),
+        description="Request headers that are sent on to the shadow. Credentials and cookies go only if "
+        "they are listed here.",
+    )
+    request_id_header: str = Field(
+        "X-Request-ID",
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="The header that carries the request id.",
+    )
+    echo_request_id: bool = Field(
+        False, description="`1` adds the request id to the responses of mirrored requests."
+    )
+    store: str = Field(
+        ".shadow", min_length=1, description="The folder of the embedded store, or `none` for no records."
+    )
+    store_bytes: Size = Field(
+        ByteSize(2**30), description="The size cap of the store; its oldest records go first."
+    )
+    retention_days: float = Field(30.0, gt=0.0, description="How many days records are kept.")
+    record_chars: int = Field(
+        8192, ge=0, description="The longest features or prediction text in a record; the rest is cut."
+    )
+    trace: Literal["same", "linked"] = Field(
+        "same",
+        description="`same` shows both predictions in production's trace; `linked` gives the shadow's a "
+        "trace of its own with a link.",
+    )
+    drain_seconds: float = Field(
+        5.0,
+        ge=0.0,
+        le=300.0,
+        description="How long a stopping app may wait for shadows, records and spans that are under way.",
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _names_differ(cls, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        names = [target.name for target in targets]
+        if len(set(names)) < len(names):
+            raise ValueError("two shadows have the same name: write name=URL, name=URL")
+        return targets
+
+    @field_validator("queue")
+    @classmethod
+    def _known_queue(cls, queue: str) -> str:
+        if queue not in ("inline:", "inline"):
+            raise ValueError(f"{queue!r} is not a queue: use inline:")
+        return "inline:"
+
+    @field_validator("compare")
+    @classmethod
+    def _known_comparator(cls, compare: str) -> str:
+        if compare in _BUILT_IN_COMPARATORS:
+            return compare
+        if compare.startswith("python:") and len(compare.split(":")) == 3:
+            return compare
+        known = ", ".join(_BUILT_IN_COMPARATORS)
+        raise ValueError(f"{compare!r} is not a comparator: use {known} or python:module:function")
+
+    @field_validator("prediction", "features")
+    @classmethod
+    def _valid_path(cls, expression: str) -> str:
+        import jmespath
+        from jmespath.exceptions import JMESPathError
+
+        try:
+            if expression:
+                jmespath.compile(expression)
+        except JMESPathError as error:
+            raise ValueError(f"{expression!r} is not JMESPath: {str(error).splitlines()[0]}") from None
+        return expression
+
+    @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        if self.targets and not self.routes:
+            raise ValueError("SHADOW_ROUTES is not set: name the predict route, as in 'POST /predict'")
+        least = 2 * self.max_body_bytes * max(len(self.targets), 1)
+        if self.queue_bytes < least:
+            raise ValueError(
+                f"SHADOW_QUEUE_BYTES is {self.queue_bytes}, too small for one exchange a shadow: "
+                f"set it to {least} or more (twice SHADOW_MAX_BODY_BYTES for each target)"
+            )
+        return self
+
+    @property
+    def is_inert(self) -> bool:
+        """True when nothing will be mirrored."""
+        return not (self.enabled and self.targets)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a settings field."""
+    return PREFIX + field.upper()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force: keyword arguments, then the environment, then defaults.
+
+    Raises:
+        SettingsError: one or more are wrong; a line for each names the variable and the mend.
+
+    """
+    _refuse_unknown(overrides)
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            _sentence(detail, overrides) for detail in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def origin(field: str, overrides: dict[str, Any]) -> Literal["keyword", "environment", "default"]:
+    """Where the value of a field came from."""
+    if field in overrides:
+        return "keyword"
+    name = variable(field)
+    return (
+        "environment"
+        if any(key.upper() == name and value for key, value in os.environ.items())
+        else "default"
+    )
+
+
+def unknown_variables() -> dict[str, str]:
+    """`SHADOW_*` variables in the environment that are no setting, each with the nearest one or empty."""
+    known = [variable(field) for field in Settings.model_fields]
+    strangers = [key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known]
+    return {
+        key: next(iter(difflib.get_close_matches(key.upper(), known, n=1)), "") for key in sorted(strangers)
+    }
+
+
+def _refuse_unknown(overrides: dict[str, Any]) -> None:
+    for name in overrides:
+        if name in Settings.model_fields:
+            continue
+        near = _nearest(name, list(Settings.model_fields))
+        hint = f": did you mean {near!r}?" if near else ""
+        raise SettingsError(f"{name!r} is not a setting{hint}")
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    return next(iter(difflib.get_close_matches(word, known, n=1)), "")
+
+
+def _sentence(detail: Any, overrides: dict[str, Any]) -> str:
+    message = str(detail["ctx"]["error"]) if "error" in detail.get("ctx", {}) else str(detail["msg"])
+    if not detail["loc"]:
+        return message
+    field = str(detail["loc"][0])
+    given = " (given as a keyword)" if field in overrides else ""
+    description = Settings.model_fields[field].description
+    return f"{variable(field)}{given}: {message}. {description}"

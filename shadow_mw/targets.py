@@ -1,0 +1,58 @@
+"""Targets: where a shadow is."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shadow_mw.exceptions import SettingsError
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One shadow's name and address. Immutable.
+
+    Without a path the URL takes production's path; with one, that very path is asked.
+    """
+
+    name: str
+    url: str
+
+    def __str__(self) -> str:
+        """The target as it is written in `SHADOW_TARGETS`."""
+        return f"{self.name}={self.url}"
+
+
+def parse_target(text: str) -> Target:
+    """A target from `URL` or `name=URL`; an unnamed one is called `shadow`.
+
+    Raises:
+        SettingsError: the text is no target; the message says why.
+
+    """
+    name, separator, url = text.strip().partition("=")
+    if not separator or "://" in name:
+        name, url = "shadow", text.strip()
+    if not _NAME.match(name):
+        raise SettingsError(f"{name!r} is not a name of a shadow: use 1 to 64 of A-Z a-z 0-9 . _ -")
+    return Target(name, _checked(url.strip()))
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise SettingsError(f"{url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{url!r} is not a target: write http://host:port or https://host")
+    if port == 0:
+        raise SettingsError(f"{url!r} has port 0: name the port that the shadow listens on")
+    if parts.username or parts.password:
+        raise SettingsError("a target must not carry credentials: they would end up in spans and logs")
+    if parts.query or parts.fragment:
+        raise SettingsError(f"{url!r} has a query or fragment: each request brings its own")
+    return url
