@@ -1,0 +1,150 @@
+"""The reading side of the embedded store: SQL over all records, hot and compacted."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shadow_mw.exceptions import StoreError
+from shadow_mw.records import Comparison, Tally
+from shadow_mw.stores.columns import records
+from shadow_mw.stores.engine import connect, first_line
+from shadow_mw.stores.journal import read_journal
+from shadow_mw.stores.layout import Layout, readable
+from shadow_mw.stores.locks import locked
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_LIST_WAIT_SECONDS = 10.0
+_ATTEMPTS = 5
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The files that hold every record once at one moment. Immutable."""
+
+    segments: list[Path]
+    parts: dict[type, list[Path]]
+
+
+class StoreReader:
+    """A view of a store as it was when it was opened; a context manager. Not thread-safe.
+
+    Its two tables, `comparisons` and `tallies`, have the fields of `records.Comparison` and
+    `records.Tally` as columns: texts VARCHAR, counts and microseconds BIGINT, `diff_paths` VARCHAR[],
+    `segments` MAP(VARCHAR, VARCHAR), `counts` MAP(VARCHAR, BIGINT). A delta or score that was NaN or
+    infinite is NULL. Segments that are being written may yet grow between two queries. It never writes
+    into the store, so read permission is enough.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        """Open over a store that was checked; use `open_reader`."""
+        self._layout = layout
+        self._spill = tempfile.TemporaryDirectory(prefix="shadow-mw-", ignore_cleanup_errors=True)
+        try:
+            self._database = connect("Reading the store", Path(self._spill.name), threads=2)
+        except BaseException:
+            self._spill.cleanup()
+            raise
+        self._is_defined = False
+
+    def __repr__(self) -> str:
+        """Name the folder."""
+        return f"StoreReader({str(self._layout.root)!r})"
+
+    def __enter__(self) -> Self:
+        """The reader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Give memory and files back."""
+        self._database.close()
+        self._spill.cleanup()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """The rows that a query in DuckDB's SQL yields, by column name; `?` stands for a parameter.
+
+        Raises:
+            StoreError: the query is wrong, or a file cannot be read.
+
+        """
+        import duckdb
+
+        try:
+            for _ in range(_ATTEMPTS - 1):
+                with contextlib.suppress(duckdb.IOException):
+                    return self._rows(sql, parameters)
+                # Retention or a compaction took a file away since the snapshot.
+                self._is_defined = False
+            return self._rows(sql, parameters)
+        except duckdb.Error as error:
+            message = f"the store at {self._layout.root} could not be queried: {first_line(error)}"
+            raise StoreError(message) from error
+
+    def _rows(self, sql: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
+        if not self._is_defined:
+            self._define_tables()
+        cursor = self._database.execute(sql, list(parameters))
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _define_tables(self) -> None:
+        snapshot = take_snapshot(self._layout)
+        for name, kind in (("comparisons", Comparison), ("tallies", Tally)):
+            query = records(kind, snapshot.segments, snapshot.parts[kind])
+            self._database.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
+        self._is_defined = True
+
+
+def open_reader(folder: Path | str) -> StoreReader:
+    """Open a store for queries, as it is now.
+
+    Raises:
+        StoreError: there is no store or it cannot be read; the message says how to mend it.
+        MissingExtraError: DuckDB is not installed.
+
+    """
+    layout = Layout(folder)
+    layout.check()
+    reader = StoreReader(layout)
+    try:
+        reader.rows("SELECT 1")
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def take_snapshot(layout: Layout) -> Snapshot:
+    """List the files that count, without what an interrupted compaction made surplus.
+
+    Raises:
+        StoreError: the folder cannot be read.
+
+    """
+    with readable(layout.root), contextlib.ExitStack() as stack:
+        if layout.publish_lock.exists():
+            lock = locked(layout.publish_lock, shared=True, wait_seconds=_LIST_WAIT_SECONDS)
+            if not stack.enter_context(lock):
+                raise StoreError(f"a compaction holds up the store at {layout.root}: try again later")
+        journal = read_journal(layout)
+        surplus = set(journal.surplus(layout)) if journal else set()
+        return Snapshot(
+            segments=[path for path in layout.segments() if path not in surplus],
+            parts={
+                kind: [path for path in layout.parts(kind) if path not in surplus]
+                for kind in (Comparison, Tally)
+            },
+        )
