@@ -2,4 +2,46 @@
 
 from __future__ import annotations
 
+from shadow_mw.asgi import ShadowMiddleware
+from shadow_mw.assembly.installation import statistics
+from shadow_mw.exceptions import (
+    CircuitOpen,
+    MissingExtraError,
+    PayloadError,
+    SettingsError,
+    ShadowAnswerTooLarge,
+    ShadowError,
+    ShadowMWError,
+    ShadowProtocolError,
+    ShadowStatusError,
+    ShadowTimeout,
+    ShadowUnreachable,
+    StoreError,
+)
+from shadow_mw.protocols import Pair
+from shadow_mw.records import Comparison, Judgement, Statistics, Tally
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "CircuitOpen",
+    "Comparison",
+    "Judgement",
+    "MissingExtraError",
+    "Pair",
+    "PayloadError",
+    "SettingsError",
+    "ShadowAnswerTooLarge",
+    "ShadowError",
+    "ShadowMWError",
+    "ShadowMiddleware",
+    "ShadowProtocolError",
+    "ShadowStatusError",
+    "ShadowTimeout",
+    "ShadowUnreachable",
+    "Statistics",
+    "StoreError",
+    "Tally",
+    "__version__",
+    "statistics",
+]

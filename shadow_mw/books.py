@@ -14,6 +14,10 @@ class Books:
 
     def __init__(self) -> None:
         """Begin with empty books."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; for a forked child, whose parent goes on counting what was."""
         self._lock = threading.Lock()
         self._totals: dict[Key, Counter[str]] = {}
         self._taken: dict[Key, Counter[str]] = {}
@@ -44,3 +48,9 @@ class Books:
             added = {key: counts - self._taken.get(key, Counter()) for key, counts in self._totals.items()}
             self._taken = {key: Counter(counts) for key, counts in self._totals.items()}
         return {key: dict(counts) for key, counts in added.items() if counts}
+
+    def give_back(self, taken: Mapping[Key, Mapping[str, int]]) -> None:
+        """Undo a `take` whose counts could not be kept, so that the next one brings them."""
+        with self._lock:
+            for key, counts in taken.items():
+                self._taken[key].subtract(counts)

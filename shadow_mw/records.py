@@ -66,6 +66,8 @@ class CapturedResponse(msgspec.Struct, frozen=True, kw_only=True, tag="response"
     headers: Headers = ()
     """Content type and encoding only."""
     body: bytes = b""
+    is_body_captured: bool = True
+    """False when the server sent the body by itself (`http.response.pathsend`)."""
     failure: str = ""
     """Why this is no prediction (an exception's name, a status, `disconnected`), or empty."""
     dropped: Bucket | None = None

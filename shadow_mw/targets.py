@@ -25,6 +25,15 @@ class Target(msgspec.Struct, frozen=True):
         """The target as it is written in `SHADOW_TARGETS`."""
         return f"{self.name}={self.url}"
 
+    def asked_url(self, path: str) -> str:
+        """The URL that a request for `path` is mirrored to, without its query."""
+        return self.url if self.has_path else self.url.rstrip("/") + path
+
+    @property
+    def has_path(self) -> bool:
+        """True when the URL names the path to ask, whatever the request's is."""
+        return urlsplit(self.url).path not in ("", "/")
+
 
 def parse_target(text: str) -> Target:
     """A target from `URL` or `name=URL`; an unnamed one is called `shadow`.

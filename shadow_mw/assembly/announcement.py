@@ -1,0 +1,32 @@
+"""The line at start-up that says what is mirrored where."""
+
+from __future__ import annotations
+
+import logging
+
+from shadow_mw.settings import Settings
+
+_log = logging.getLogger("shadow_mw")
+
+
+def announce(settings: Settings) -> None:
+    """Log one line, and show it on stderr in an app that has not set up logging at all."""
+    line = _inert_line(settings) if settings.is_inert else _mirror_line(settings)
+    if _log.hasHandlers():
+        _log.info(line)
+        return
+    record = _log.makeRecord(_log.name, logging.INFO, __file__, 0, line, (), None)
+    logging.StreamHandler().handle(record)
+
+
+def _mirror_line(settings: Settings) -> str:
+    share = "all" if settings.sample_rate >= 1 else f"{settings.sample_rate:.2%}"
+    routes = ", ".join(str(route) for route in settings.routes)
+    targets = ", ".join(str(target) for target in settings.targets)
+    store = "no store" if settings.store == "none" else f"store {settings.store}"
+    return f"shadow_mw mirrors {share} of {routes} to {targets} ({settings.mode}, queue {settings.queue}, {store})"
+
+
+def _inert_line(settings: Settings) -> str:
+    why = "SHADOW_TARGETS is not set" if settings.enabled else "SHADOW_ENABLED is 0"
+    return f"shadow_mw mirrors nothing: {why}"

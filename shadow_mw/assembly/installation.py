@@ -1,0 +1,173 @@
+"""The production side, wired: one mirror with its queue and books."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from shadow_mw.assembly.announcement import announce
+from shadow_mw.books import Books
+from shadow_mw.compare.choice import make_comparator
+from shadow_mw.mirror import Mirror
+from shadow_mw.protocols import Comparator
+from shadow_mw.queues.inline import InlineQueue
+from shadow_mw.records import (
+    CapturedRequest,
+    CapturedResponse,
+    Exchange,
+    Latency,
+    Message,
+    ShadowStatistics,
+    Statistics,
+)
+from shadow_mw.settings import Settings, load_settings, unknown_variables
+from shadow_mw.targets import Target
+
+if TYPE_CHECKING:
+    from shadow_mw.worker.worker import Worker
+
+_log = logging.getLogger("shadow_mw")
+_installed: weakref.WeakSet[Installation] = weakref.WeakSet()
+
+
+class Installation:
+    """One mirror with its queue, books and worker, as a door uses it. Thread-safe, fork-safe."""
+
+    def __init__(self, settings: Settings, comparator: Comparator) -> None:
+        """Wire the production side; the worker is built by its queue on first use."""
+        self.settings = settings
+        self._books = Books()
+        self._workshop = _Workshop(settings, self._books, comparator)
+        self._queue = InlineQueue(
+            self._workshop.make,
+            lost=self._workshop.lose,
+            size=settings.queue_size,
+            size_bytes=int(settings.queue_bytes),
+        )
+        self.mirror = Mirror(settings, self._queue, self._books)
+        self.echo_header = settings.request_id_header.lower().encode() if settings.echo_request_id else b""
+        # Runs when the app is garbage, and at the latest when the interpreter exits.
+        weakref.finalize(self, self._queue.close, settings.drain_seconds)
+
+    def __repr__(self) -> str:
+        """The mirror."""
+        return f"Installation({self.mirror!r})"
+
+    def start(self) -> None:
+        """Start the worker ahead of the first request."""
+        self._queue.start()
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all that was handed over is judged, stored and exported; False at the deadline."""
+        return self._queue.drain(seconds)
+
+    def close(self) -> None:
+        """Drain within `SHADOW_DRAIN_SECONDS` and stop the worker; a later request starts it again."""
+        self._queue.close(self.settings.drain_seconds)
+
+    def statistics(self) -> Statistics:
+        """A snapshot of counts, latencies and circuits."""
+        return self._workshop.statistics()
+
+    def reset(self) -> None:
+        """Begin anew in a forked child: the thread and what it held stayed with the parent."""
+        self._books.reset()
+        self._queue.reset()
+        self._workshop.worker = None
+
+
+class _Workshop:
+    """Makes workers, and remembers the one that runs."""
+
+    def __init__(self, settings: Settings, books: Books, comparator: Comparator) -> None:
+        self._settings = settings
+        self._books = books
+        self._comparator = comparator
+        self.worker: Worker | None = None
+
+    def make(self) -> Worker:
+        from shadow_mw.assembly.workshop import make_worker
+
+        self.worker = make_worker(self._settings, self._books, self._comparator, self.statistics)
+        return self.worker
+
+    def lose(self, messages: list[Message]) -> None:
+        shadows = [target.name for target in self._settings.targets]
+        for message in messages:
+            if not isinstance(message, CapturedResponse):
+                self._books.add(_route_of(message), shadows, "worker_lost")
+
+    def statistics(self) -> Statistics:
+        settings = self._settings
+        if self.worker is not None:
+            return self.worker.statistics(settings.mode, settings.queue)
+        totals = self._books.totals()
+        return Statistics(
+            mode=settings.mode,
+            queue=settings.queue,
+            shadows=tuple(_unasked(target, settings, totals) for target in settings.targets),
+        )
+
+
+def install(**overrides: Any) -> Installation | None:
+    """The mirror that the settings describe, or None when nothing is to be mirrored; logs one line.
+
+    Raises:
+        SettingsError: a setting is wrong.
+
+    """
+    settings = load_settings(**overrides)
+    for name, near in unknown_variables().items():
+        hint = f"; did you mean {near}?" if near else ""
+        _log.warning("%s is not a setting of shadow_mw%s", name, hint)
+    if settings.is_inert:
+        announce(settings)
+        return None
+    comparator = make_comparator(
+        settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
+    )
+    installation = Installation(settings, comparator)
+    _installed.add(installation)
+    announce(settings)
+    return installation
+
+
+def installations() -> tuple[Installation, ...]:
+    """All mirrors of this process."""
+    return tuple(_installed)
+
+
+def statistics() -> tuple[Statistics, ...]:
+    """A snapshot of each mirror of this process."""
+    return tuple(installation.statistics() for installation in installations())
+
+
+def _unasked(
+    target: Target, settings: Settings, totals: dict[tuple[str, str], dict[str, int]]
+) -> ShadowStatistics:
+    return ShadowStatistics(
+        shadow=target.name,
+        url=target.url,
+        routes={route: counts for (route, name), counts in totals.items() if name == target.name},
+        circuit="closed",
+        active=0,
+        limit=settings.max_concurrency,
+        waiting=0,
+        production=Latency(),
+        answers=Latency(),
+    )
+
+
+def _route_of(message: Exchange | CapturedRequest) -> str:
+    return message.request.route if isinstance(message, Exchange) else message.route
+
+
+def _reset_after_fork() -> None:
+    for installation in installations():
+        installation.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

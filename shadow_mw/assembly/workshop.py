@@ -1,0 +1,81 @@
+"""The worker side, wired. Imports what only a worker needs, so it is imported when one is made."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+from shadow_mw.books import Books
+from shadow_mw.breaker import Breaker
+from shadow_mw.protocols import Comparator, Store
+from shadow_mw.records import Statistics
+from shadow_mw.redaction import Redactor
+from shadow_mw.settings import Settings
+from shadow_mw.shadows.http import HTTPShadow
+from shadow_mw.stores.segments import SegmentStore
+from shadow_mw.targets import Target
+from shadow_mw.telemetry.metrics import Metrics
+from shadow_mw.telemetry.providers import open_telemetry, service_name
+from shadow_mw.telemetry.spans import Tracing
+from shadow_mw.worker.judge import Judge, Origin
+from shadow_mw.worker.lane import Lane
+from shadow_mw.worker.recorder import Recorder
+from shadow_mw.worker.worker import Worker
+
+
+def make_worker(
+    settings: Settings, books: Books, comparator: Comparator, snapshot: Callable[[], Statistics]
+) -> Worker:
+    """A worker with everything below it; metrics are read off `snapshot`.
+
+    Raises:
+        SettingsError: an `OTEL_*` variable names what does not exist.
+
+    """
+    telemetry = open_telemetry(reuse=True)
+    instance = f"{socket.gethostname()}-{os.getpid()}"
+    origin = Origin(service=service_name(), instance=instance, queue=settings.queue)
+    judge = Judge(
+        comparator,
+        Redactor(settings.redact),
+        origin,
+        prediction=settings.prediction,
+        features=settings.features,
+        max_body_bytes=int(settings.max_body_bytes),
+        record_chars=settings.record_chars,
+    )
+    return Worker(
+        [_make_lane(target, settings) for target in settings.targets],
+        judge,
+        Recorder(_make_store(settings), books, origin),
+        Tracing(telemetry.tracer, queue=settings.queue, linked=settings.trace == "linked"),
+        Metrics(telemetry.meter, snapshot),
+        telemetry,
+        books,
+    )
+
+
+def _make_lane(target: Target, settings: Settings) -> Lane:
+    shares = len(settings.targets)
+    shadow = HTTPShadow(
+        target, max_body_bytes=int(settings.max_body_bytes), max_connections=settings.max_concurrency
+    )
+    return Lane(
+        target,
+        shadow,
+        Breaker(failures=settings.breaker_failures, reset_seconds=settings.breaker_reset_seconds),
+        concurrency=settings.max_concurrency,
+        timeout_seconds=settings.timeout_seconds,
+        size=max(settings.queue_size // shares, 1),
+        size_bytes=int(settings.queue_bytes) // shares,
+        headers=lambda request: {settings.request_id_header: request.request_id},
+    )
+
+
+def _make_store(settings: Settings) -> Store | None:
+    if settings.store == "none":
+        return None
+    return SegmentStore(
+        settings.store, max_bytes=int(settings.store_bytes), retention_days=settings.retention_days
+    )

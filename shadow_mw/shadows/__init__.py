@@ -1,0 +1,1 @@
+"""The kinds of shadow that can be asked, one a file."""

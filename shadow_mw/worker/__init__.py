@@ -1,0 +1,1 @@
+"""The worker side: takes exchanges off a queue, asks the shadows, compares, records."""

@@ -1,0 +1,178 @@
+"""The judge: both sides of an exchange in, one comparison out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shadow_mw.exceptions import PayloadError
+from shadow_mw.ids import uuid7
+from shadow_mw.payload import decode_payload, encode_text, extract
+from shadow_mw.protocols import Comparator, Pair
+from shadow_mw.records import (
+    Bucket,
+    CapturedRequest,
+    CapturedResponse,
+    Comparison,
+    Headers,
+    Judgement,
+    Outcome,
+)
+from shadow_mw.redaction import Redactor
+
+_ERROR_CHARS = 300
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Who records: the same for every comparison of a worker."""
+
+    service: str = ""
+    instance: str = ""
+    queue: str = ""
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One decoded value, or why there is none."""
+
+    value: Any = None
+    error: str = ""
+
+
+class Judge:
+    """Decodes, redacts and compares; never raises for what a model or a comparator did."""
+
+    def __init__(
+        self,
+        comparator: Comparator,
+        redactor: Redactor,
+        origin: Origin,
+        *,
+        prediction: str,
+        features: str,
+        max_body_bytes: int,
+        record_chars: int,
+    ) -> None:
+        """Take the JMESPath of prediction and features, and the caps of bodies and texts."""
+        self._comparator = comparator
+        self._redactor = redactor
+        self._origin = origin
+        self._prediction = prediction
+        self._features = features
+        self._max_body_bytes = max_body_bytes
+        self._record_chars = record_chars
+
+    def comparison(
+        self,
+        request: CapturedRequest,
+        response: CapturedResponse,
+        outcome: Outcome,
+        *,
+        shadow: str,
+        waited_seconds: float,
+    ) -> Comparison:
+        """The record of one exchange against one shadow, without its span ids."""
+        features = self._read(request.body, request.headers, self._features)
+        production = self._production(response)
+        answer = (
+            self._read(outcome.body, outcome.headers, self._prediction) if outcome.is_answered else Side()
+        )
+        judgement = self._judge(request, response, outcome, features, production, answer)
+        texts = [self._text(side) for side in (features, production, answer)]
+        return Comparison(
+            **self._facts(request, response, outcome),
+            **_verdict(judgement),
+            record_id=uuid7(),
+            shadow=shadow,
+            bucket=bucket_of(response, outcome, judgement),
+            queue_us=_microseconds(waited_seconds),
+            comparator=self._comparator.name,
+            features=texts[0][0],
+            production_prediction=texts[1][0],
+            shadow_prediction=texts[2][0],
+            truncated=any(cut for _, cut in texts),
+        )
+
+    def _facts(
+        self, request: CapturedRequest, response: CapturedResponse, outcome: Outcome
+    ) -> dict[str, Any]:
+        return {
+            "request_id": request.request_id,
+            "ts_us": request.ts_us,
+            "service": self._origin.service,
+            "instance": self._origin.instance,
+            "queue": self._origin.queue,
+            "route": request.route,
+            "method": request.method,
+            "sample_rate": request.sample_rate,
+            "mode": request.mode,
+            "outcome": outcome.outcome,
+            "error_type": outcome.error_type,
+            "error": outcome.error[:_ERROR_CHARS],
+            "production_outcome": "error" if response.failure else "answered",
+            "production_error_type": response.failure,
+            "production_status": response.status,
+            "shadow_status": outcome.status,
+            "production_us": _microseconds(response.seconds),
+            "shadow_us": _microseconds(outcome.seconds),
+        }
+
+    def _production(self, response: CapturedResponse) -> Side:
+        if response.failure:
+            return Side()
+        if not response.is_body_captured:
+            return Side(error="the server sent production's body by itself, so it could not be captured")
+        return self._read(response.body, response.headers, self._prediction)
+
+    def _read(self, body: bytes, headers: Headers, expression: str) -> Side:
+        try:
+            return Side(extract(decode_payload(body, headers, max_bytes=self._max_body_bytes), expression))
+        except PayloadError as error:
+            return Side(error=str(error))
+
+    def _judge(
+        self,
+        request: CapturedRequest,
+        response: CapturedResponse,
+        outcome: Outcome,
+        features: Side,
+        production: Side,
+        answer: Side,
+    ) -> Judgement:
+        if response.failure or not outcome.is_answered:
+            return Judgement(verdict="none")
+        if production.error:
+            return Judgement(verdict="incomparable", reason=f"production: {production.error}")
+        if answer.error:
+            return Judgement(verdict="incomparable", reason=f"shadow: {answer.error}")
+        try:
+            return self._comparator.compare(
+                Pair(production.value, answer.value, features.value, request.route)
+            )
+        except Exception as error:  # noqa: BLE001 a comparator is the user's code; its error is recorded
+            reason = f"the comparator raised {type(error).__name__}: {error}"
+            return Judgement(verdict="incomparable", reason=reason[:_ERROR_CHARS])
+
+    def _text(self, side: Side) -> tuple[str, bool]:
+        if side.error or side.value is None:
+            return "", False
+        return encode_text(self._redactor(side.value), self._record_chars)
+
+
+def bucket_of(response: CapturedResponse, outcome: Outcome, judgement: Judgement) -> Bucket:
+    """The one place in the closed books where this comparison ends."""
+    if outcome.outcome == "circuit_open":
+        return "circuit_open"
+    if response.failure:
+        return "production_error"
+    if not outcome.is_answered:
+        return "shadow_timeout" if outcome.outcome == "timeout" else "shadow_error"
+    return "incomparable" if judgement.verdict == "incomparable" else "compared"
+
+
+def _verdict(judgement: Judgement) -> dict[str, Any]:
+    return {name: getattr(judgement, name) for name in judgement.__struct_fields__}
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)

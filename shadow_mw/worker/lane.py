@@ -1,0 +1,161 @@
+"""The way to one shadow: a waiting line, a capped pool, a breaker and a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from shadow_mw.breaker import Breaker, State
+from shadow_mw.exceptions import CircuitOpen, ShadowError, ShadowStatusError, ShadowTimeout
+from shadow_mw.protocols import Shadow
+from shadow_mw.records import Answer, CapturedRequest, Outcome, ShadowStatistics
+from shadow_mw.stats import LatencyWindow
+from shadow_mw.targets import Target
+from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan
+
+if TYPE_CHECKING:
+    from shadow_mw.worker.pending import Pending
+
+
+class Lane:
+    """Asks one shadow, at most `concurrency` calls at once. Used on the worker's loop only."""
+
+    def __init__(
+        self,
+        target: Target,
+        shadow: Shadow,
+        breaker: Breaker,
+        *,
+        concurrency: int,
+        timeout_seconds: float,
+        size: int,
+        size_bytes: int,
+        headers: Callable[[CapturedRequest], dict[str, str]],
+    ) -> None:
+        """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another."""
+        self.target = target
+        self.production_latency = LatencyWindow()
+        self.shadow_latency = LatencyWindow()
+        self.concurrency = concurrency
+        self._shadow = shadow
+        self._breaker = breaker
+        self._timeout_seconds = timeout_seconds
+        self._headers = headers
+        self._size_bytes = size_bytes
+        self._held_bytes = 0
+        self._active = 0
+        self._send: MemoryObjectSendStream[tuple[Pending, int]]
+        self._receive: MemoryObjectReceiveStream[tuple[Pending, int]]
+        self._send, self._receive = anyio.create_memory_object_stream(size)
+
+    def __repr__(self) -> str:
+        """Target and state."""
+        return f"Lane({self.target!s}, circuit={self._breaker.state!r}, active={self._active})"
+
+    @property
+    def name(self) -> str:
+        """The shadow's name."""
+        return self.target.name
+
+    def admit(self, pending: Pending) -> bool:
+        """Put an exchange into the waiting line; False when there is no room."""
+        size_bytes = pending.size_bytes
+        if self._held_bytes and self._held_bytes + size_bytes > self._size_bytes:
+            return False
+        try:
+            self._send.send_nowait((pending, size_bytes))
+        except anyio.WouldBlock:
+            return False
+        self._held_bytes += size_bytes
+        return True
+
+    def end(self) -> None:
+        """Let the pool end once the line is empty."""
+        self._send.close()
+
+    async def serve(self, deal: Callable[[Lane, Pending], Awaitable[None]]) -> None:
+        """One place of the pool: takes exchanges off the line until it ends."""
+        with self._receive.clone() as line:
+            async for pending, size_bytes in line:
+                self._active += 1
+                try:
+                    await deal(self, pending)
+                finally:
+                    self._active -= 1
+                    self._held_bytes -= size_bytes
+
+    async def ask(
+        self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited_seconds: float
+    ) -> tuple[Outcome, ShadowSpan | None]:
+        """What the shadow did, and the span that was begun for it; an open circuit begins none."""
+        started = time.perf_counter()
+        span: ShadowSpan | None = None
+        try:
+            with self._breaker.permit():
+                url = self.target.asked_url(request.path)
+                span = spans().ask(self.name, url, waited_seconds=waited_seconds)
+                started = time.perf_counter()
+                answer = await self._answer(request, {**self._headers(request), **span.headers})
+        except CircuitOpen as error:
+            return _failed(error, 0.0), None
+        except ShadowError as error:
+            return _failed(error, time.perf_counter() - started), span
+        except Exception as error:  # noqa: BLE001 whatever a shadow's client raises is an outcome
+            seconds = time.perf_counter() - started
+            text = f"{type(error).__name__}: {error}"
+            return Outcome(
+                outcome="error", seconds=seconds, error_type=type(error).__name__, error=text
+            ), span
+        return _answered(answer, time.perf_counter() - started), span
+
+    def statistics(self, routes: dict[str, dict[str, int]]) -> ShadowStatistics:
+        """A snapshot."""
+        return ShadowStatistics(
+            shadow=self.name,
+            url=self.target.url,
+            routes=routes,
+            circuit=self.circuit,
+            active=self._active,
+            limit=self.concurrency,
+            waiting=self._send.statistics().current_buffer_used,
+            production=self.production_latency.snapshot(),
+            answers=self.shadow_latency.snapshot(),
+        )
+
+    @property
+    def circuit(self) -> State:
+        """The state of the breaker."""
+        return self._breaker.state
+
+    async def aclose(self) -> None:
+        """Give the shadow's connections back."""
+        self._send.close()
+        self._receive.close()
+        await self._shadow.aclose()
+
+    async def _answer(self, request: CapturedRequest, headers: dict[str, str]) -> Answer:
+        try:
+            with anyio.fail_after(self._timeout_seconds):
+                answer = await self._shadow.ask(request, headers)
+        except TimeoutError as error:
+            raise ShadowTimeout(f"no complete answer within {self._timeout_seconds:g} s") from error
+        if not 200 <= answer.status < 300:
+            raise ShadowStatusError(answer.status)
+        return answer
+
+
+def _answered(answer: Answer, seconds: float) -> Outcome:
+    return Outcome(
+        outcome="answered", seconds=seconds, status=answer.status, headers=answer.headers, body=answer.body
+    )
+
+
+def _failed(error: ShadowError, seconds: float) -> Outcome:
+    status = error.status if isinstance(error, ShadowStatusError) else 0
+    return Outcome(
+        outcome=error.outcome, seconds=seconds, status=status, error_type=error.error_type, error=str(error)
+    )

@@ -1,0 +1,67 @@
+"""One exchange while the worker deals with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shadow_mw.protocols import Delivery
+from shadow_mw.records import CapturedRequest, CapturedResponse, Outcome
+from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan
+from shadow_mw.worker.lane import Lane
+
+
+class Asked:
+    """One shadow's outcome that is not judged yet."""
+
+    __slots__ = ("lane", "outcome", "span", "waited_seconds")
+
+    def __init__(self, lane: Lane, outcome: Outcome, span: ShadowSpan | None, waited_seconds: float) -> None:
+        """Keep what the judgement needs."""
+        self.lane = lane
+        self.outcome = outcome
+        self.span = span
+        self.waited_seconds = waited_seconds
+
+
+class Pending:
+    """An exchange with the shadows that still owe it an outcome. Not thread-safe."""
+
+    __slots__ = ("_begin", "_spans", "asked", "deliveries", "open_lanes", "request", "response")
+
+    def __init__(
+        self,
+        request: CapturedRequest,
+        response: CapturedResponse | None,
+        delivery: Delivery,
+        begin: Callable[[CapturedRequest], ExchangeSpans],
+    ) -> None:
+        """Begin with the response (async mode) or without it (sync mode)."""
+        self.request = request
+        self.response = response
+        self.deliveries = [delivery]
+        self.open_lanes: list[Lane] = []
+        self.asked: list[Asked] = []
+        self._begin = begin
+        self._spans: ExchangeSpans | None = None
+
+    @property
+    def delivery(self) -> Delivery:
+        """The delivery that brought the request."""
+        return self.deliveries[0]
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes of bodies it holds."""
+        return len(self.request.body) + (0 if self.response is None else len(self.response.body))
+
+    @property
+    def spans(self) -> ExchangeSpans:
+        """The spans of this exchange, begun when the first shadow is asked."""
+        if self._spans is None:
+            self._spans = self._begin(self.request)
+        return self._spans
+
+    def release(self) -> None:
+        """Give the room of the exchange back to its queue."""
+        for delivery in self.deliveries:
+            delivery.done()

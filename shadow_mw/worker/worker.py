@@ -1,0 +1,198 @@
+"""The worker: from deliveries to comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from shadow_mw.books import Books
+from shadow_mw.guard import Guard
+from shadow_mw.protocols import Delivery, Source
+from shadow_mw.records import (
+    CapturedRequest,
+    CapturedResponse,
+    Comparison,
+    Exchange,
+    Mode,
+    Statistics,
+)
+from shadow_mw.telemetry.metrics import Metrics
+from shadow_mw.telemetry.providers import Telemetry
+from shadow_mw.telemetry.spans import Tracing
+from shadow_mw.worker.judge import Judge
+from shadow_mw.worker.lane import Lane
+from shadow_mw.worker.pending import Asked, Pending
+from shadow_mw.worker.recorder import Recorder
+
+_FINAL_FLUSH_SECONDS = 0.8
+
+
+class Worker:
+    """Asks every shadow for every exchange and sees to it that each ends in one place of the books."""
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        judge: Judge,
+        recorder: Recorder,
+        tracing: Tracing,
+        metrics: Metrics,
+        telemetry: Telemetry,
+        books: Books,
+    ) -> None:
+        """Take the parts, already wired."""
+        self._lanes = lanes
+        self._judge = judge
+        self._recorder = recorder
+        self._tracing = tracing
+        self._metrics = metrics
+        self._telemetry = telemetry
+        self._books = books
+        self._open: dict[str, Pending] = {}
+        self._guard = Guard("judging an exchange")
+
+    async def run(self, source: Source) -> None:
+        """Work off the source until it ends, then stop; cancellation books what is left as lost."""
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._recorder.run)
+                async with anyio.create_task_group() as pool:
+                    for lane in self._lanes:
+                        for _ in range(lane.concurrency):
+                            pool.start_soon(lane.serve, self._deal)
+                    async for delivery in source.deliveries():
+                        with self._guard:
+                            self._take(delivery)
+                    for lane in self._lanes:
+                        lane.end()
+                group.cancel_scope.cancel()
+        finally:
+            await self._stop()
+
+    async def flush(self) -> None:
+        """Bring everything that is judged to the store and the exporters."""
+        await self._recorder.flush()
+        await anyio.to_thread.run_sync(self._telemetry.flush, 5.0)
+
+    def statistics(self, mode: Mode, queue: str) -> Statistics:
+        """A snapshot of all shadows."""
+        totals = self._books.totals()
+        return Statistics(
+            mode=mode,
+            queue=queue,
+            shadows=tuple(
+                lane.statistics(
+                    {route: counts for (route, name), counts in totals.items() if name == lane.name}
+                )
+                for lane in self._lanes
+            ),
+        )
+
+    def _take(self, delivery: Delivery) -> None:
+        message = delivery.message
+        if isinstance(message, Exchange):
+            self._begin(Pending(message.request, message.response, delivery, self._tracing.begin))
+        elif isinstance(message, CapturedRequest):
+            self._begin(Pending(message, None, delivery, self._tracing.begin))
+        else:
+            self._answered(message, delivery)
+
+    def _begin(self, pending: Pending) -> None:
+        self._open[pending.request.exchange_id] = pending
+        pending.open_lanes = list(self._lanes)
+        for lane in self._lanes:
+            if not lane.admit(pending):
+                self._settle(pending, lane, "queue_full")
+
+    def _answered(self, response: CapturedResponse, delivery: Delivery) -> None:
+        pending = self._open.get(response.exchange_id)
+        if pending is None:
+            delivery.done()
+            return
+        pending.response = response
+        pending.deliveries.append(delivery)
+        asked, pending.asked = pending.asked, []
+        for one in asked:
+            self._conclude(pending, response, one)
+        self._release_if_settled(pending)
+
+    async def _deal(self, lane: Lane, pending: Pending) -> None:
+        waited_seconds = pending.delivery.waited_seconds
+        outcome, span = await lane.ask(pending.request, lambda: pending.spans, waited_seconds)
+        asked = Asked(lane, outcome, span, waited_seconds)
+        if pending.response is None:
+            pending.asked.append(asked)
+        else:
+            self._conclude(pending, pending.response, asked)
+
+    def _conclude(self, pending: Pending, response: CapturedResponse, asked: Asked) -> None:
+        bucket = "worker_lost"
+        with self._guard:
+            bucket = response.dropped or self._record(pending, response, asked)
+        self._settle(pending, asked.lane, bucket)
+
+    def _record(self, pending: Pending, response: CapturedResponse, asked: Asked) -> str:
+        if asked.span is None:
+            return asked.outcome.outcome
+        comparison = self._judge.comparison(
+            pending.request,
+            response,
+            asked.outcome,
+            shadow=asked.lane.name,
+            waited_seconds=asked.waited_seconds,
+        )
+        comparison = _with_spans(comparison, pending, asked)
+        pending.spans.end_production(response, comparison.production_prediction)
+        asked.span.end(comparison)
+        self._metrics.observe(comparison)
+        self._recorder.add(comparison)
+        self._note_latency(asked.lane, comparison)
+        if comparison.bucket == "compared":
+            self._books.add(comparison.route, (asked.lane.name,), comparison.verdict)
+        return comparison.bucket
+
+    def _note_latency(self, lane: Lane, comparison: Comparison) -> None:
+        if comparison.outcome == "answered" and comparison.production_outcome == "answered":
+            lane.production_latency.add(comparison.production_us / 1e6)
+            lane.shadow_latency.add(comparison.shadow_us / 1e6)
+
+    def _settle(self, pending: Pending, lane: Lane, bucket: str) -> None:
+        pending.open_lanes.remove(lane)
+        self._books.add(pending.request.route, (lane.name,), bucket)
+        self._release_if_settled(pending)
+
+    def _release_if_settled(self, pending: Pending) -> None:
+        if not pending.open_lanes and pending.response is not None:
+            self._open.pop(pending.request.exchange_id, None)
+            pending.release()
+
+    def _lose(self, request: CapturedRequest, lanes: Sequence[Lane]) -> None:
+        self._books.add(request.route, [lane.name for lane in lanes], "worker_lost")
+
+    async def _stop(self) -> None:
+        for pending in self._open.values():
+            if pending.response is not None:
+                self._lose(pending.request, pending.open_lanes)
+            pending.release()
+        self._open.clear()
+        with anyio.move_on_after(_FINAL_FLUSH_SECONDS, shield=True):
+            with self._guard:
+                await self._recorder.flush()
+            with self._guard:
+                await anyio.to_thread.run_sync(self._telemetry.shutdown, _FINAL_FLUSH_SECONDS / 2)
+            for lane in self._lanes:
+                with self._guard:
+                    await lane.aclose()
+        self._recorder.close()
+
+
+def _with_spans(comparison: Comparison, pending: Pending, asked: Asked) -> Comparison:
+    import msgspec
+
+    return msgspec.structs.replace(
+        comparison,
+        trace_id=pending.spans.trace_id,
+        production_span_id=pending.spans.production_span_id,
+        shadow_span_id=asked.span.span_id if asked.span else "",
+    )
