@@ -1,0 +1,59 @@
+"""Trace context on the request path: which span production's request runs under, and who is a shadow's.
+
+Imports the OpenTelemetry API only, never the SDK.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanContext, SpanKind
+
+from shadow_mw.guard import Guard
+
+#: The mark that a shadow's request carries (W3C Baggage); what carries it is never mirrored again.
+MARK = "shadow_mw.role=shadow"
+
+_ROLE, _, _SHADOW = MARK.partition("=")
+_ASGI_CHILDREN = (" http receive", " http send")
+_guard = Guard("reading the current span")
+
+
+def current_parent() -> tuple[str, str]:
+    """The server span that is current, as (traceparent, tracestate), or two empty texts. Never raises.
+
+    Where OpenTelemetry's ASGI middleware sits inside of ours, it calls our `receive` and `send` in short
+    INTERNAL spans of its own; then the parent of such a span is the server span.
+    """
+    with _guard:
+        span: Any = trace.get_current_span()
+        context = span.get_span_context()
+        if context.is_valid:
+            return as_text(_server_of(span) or context)
+    return "", ""
+
+
+def as_text(context: SpanContext) -> tuple[str, str]:
+    """A valid span context as `traceparent` and `tracestate` (W3C Trace Context, sections 3.2 and 3.3)."""
+    traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 0xFF:02x}"
+    return traceparent, context.trace_state.to_header()
+
+
+def is_marked(baggage: str) -> bool:
+    """True when a `baggage` header carries the mark of a shadow's request (W3C Baggage, section 3)."""
+    if _ROLE not in baggage:
+        return False
+    members = (member.partition(";")[0].partition("=") for member in baggage.split(","))
+    return any(key.strip() == _ROLE and unquote(value.strip()) == _SHADOW for key, _, value in members)
+
+
+def _server_of(span: Any) -> SpanContext | None:
+    # Only the SDK's spans tell their kind, name and parent; the API's non-recording ones do not.
+    if getattr(span, "kind", None) is not SpanKind.INTERNAL:
+        return None
+    name, parent = getattr(span, "name", None), getattr(span, "parent", None)
+    if not isinstance(name, str) or not name.endswith(_ASGI_CHILDREN):
+        return None
+    return parent if isinstance(parent, SpanContext) and parent.is_valid else None

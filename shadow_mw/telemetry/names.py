@@ -1,0 +1,107 @@
+"""The names that leave this library over OTLP: every span attribute, metric and metric attribute."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+REQUEST_ID = "request.id"
+ROLE = "shadow_mw.role"
+SHADOW_NAME = "shadow_mw.shadow.name"
+MODE = "shadow_mw.mode"
+QUEUE = "shadow_mw.queue"
+QUEUE_DURATION = "shadow_mw.queue.duration"
+SAMPLE_RATE = "shadow_mw.sample_rate"
+PREDICTION = "shadow_mw.prediction"
+PRODUCTION_PREDICTION = "shadow_mw.production.prediction"
+PRODUCTION_DURATION = "shadow_mw.production.duration"
+OUTCOME = "shadow_mw.outcome"
+VERDICT = "shadow_mw.verdict"
+DELTA = "shadow_mw.delta"
+COMPARATOR = "shadow_mw.comparator"
+DECISION = "shadow_mw.decision"
+CIRCUIT_STATE = "shadow_mw.circuit.state"
+HTTP_REQUEST_METHOD = "http.request.method"
+HTTP_ROUTE = "http.route"
+HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+URL_FULL = "url.full"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+ERROR_TYPE = "error.type"
+
+SPAN_PRODUCTION = "predict production"
+SPAN_SHADOW = "predict shadow"
+SPAN_EXCHANGE = "exchange"
+
+#: What each span attribute means.
+SPAN_ATTRIBUTES: dict[str, str] = {
+    REQUEST_ID: "the id of the request, the same on all its spans",
+    ROLE: "`production` or `shadow`",
+    SHADOW_NAME: "the name of the shadow",
+    MODE: "`async` or `sync`",
+    QUEUE: "what stood between the app and the worker, such as `inline:`",
+    QUEUE_DURATION: "seconds that the exchange waited before its shadow was asked",
+    SAMPLE_RATE: "the share of predict calls that is mirrored, 0.0 to 1.0",
+    PREDICTION: "this side's prediction, at most 256 characters",
+    PRODUCTION_PREDICTION: "production's prediction, at most 256 characters",
+    PRODUCTION_DURATION: "seconds that production took",
+    OUTCOME: "`answered`, `error`, `timeout`, `circuit_open` or `cancelled`",
+    VERDICT: "`agree`, `disagree`, `incomparable` or `none`; always set",
+    DELTA: "the distance between the predictions, in the comparator's own unit",
+    COMPARATOR: "the comparator that decided",
+    HTTP_REQUEST_METHOD: "the method of the request",
+    HTTP_ROUTE: "the route that matched, never the raw path",
+    HTTP_RESPONSE_STATUS_CODE: "the status that this side answered with",
+    URL_FULL: "the URL that was asked, without query and credentials",
+    SERVER_ADDRESS: "the host of the shadow",
+    SERVER_PORT: "the port of the shadow",
+    ERROR_TYPE: "why this side failed: an error's name or a status; only where it failed",
+}
+
+
+class Instrument(NamedTuple):
+    """One metric: its name, its unit (UCUM) and what it means."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+REQUESTS = Instrument(
+    "shadow_mw.requests", "{request}", "requests to predict routes by what was decided of them"
+)
+COMPARISONS = Instrument("shadow_mw.comparisons", "{comparison}", "comparisons by verdict")
+PREDICT_DURATION = Instrument("shadow_mw.predict.duration", "s", "how long each side took, by role")
+DELTAS = Instrument("shadow_mw.delta", "1", "distances between predictions, in the comparator's own unit")
+QUEUE_DURATIONS = Instrument(
+    "shadow_mw.queue.duration", "s", "how long exchanges waited before their shadow was asked"
+)
+POOL_ACTIVE = Instrument("shadow_mw.pool.active", "{task}", "shadow calls under way")
+POOL_LIMIT = Instrument("shadow_mw.pool.limit", "{task}", "shadow calls that may be under way at once")
+CIRCUIT_STATUS = Instrument("shadow_mw.circuit.status", "1", "1 for the state the circuit is in, else 0")
+RECORDS_DROPPED = Instrument("shadow_mw.records.dropped", "{record}", "comparisons that could not be stored")
+
+#: Every metric.
+METRICS: tuple[Instrument, ...] = (
+    REQUESTS,
+    COMPARISONS,
+    PREDICT_DURATION,
+    DELTAS,
+    QUEUE_DURATIONS,
+    POOL_ACTIVE,
+    POOL_LIMIT,
+    CIRCUIT_STATUS,
+    RECORDS_DROPPED,
+)
+
+#: What each metric attribute means. Never a request id or a prediction: their number has no bound.
+METRIC_ATTRIBUTES: dict[str, str] = {
+    SHADOW_NAME: "the name of the shadow; on every metric",
+    HTTP_ROUTE: "the route that matched; on all but the pool and the circuit",
+    DECISION: "`mirrored`, or why not: `circuit_open`, `queue_full`, `too_large`, `worker_lost`, "
+    "`not_sampled`, `loop`, `request_incomplete`",
+    VERDICT: "`agree`, `disagree` or `incomparable`",
+    ROLE: "`production` or `shadow`",
+    COMPARATOR: "the comparator that decided",
+    CIRCUIT_STATE: "`closed`, `open` or `half-open`",
+    ERROR_TYPE: "why this side failed; only where it failed",
+}

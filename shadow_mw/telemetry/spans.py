@@ -1,0 +1,260 @@
+"""Spans: `predict production` and `predict shadow` side by side in one trace.
+
+Made in the worker with explicit times and parents: nothing here reads the ambient context, makes anything
+current, or raises.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    format_span_id,
+    format_trace_id,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shadow_mw.guard import Guard
+from shadow_mw.records import CapturedRequest, CapturedResponse, Comparison
+from shadow_mw.telemetry import names
+from shadow_mw.telemetry.attributes import Value, plain, text, url_attributes
+from shadow_mw.telemetry.context import MARK, as_text
+
+_PREDICTION_CHARACTERS = 256
+_propagator = TraceContextTextMapPropagator()
+_guard = Guard("making spans")
+
+
+class Tracing:
+    """The maker of all spans of one worker. Never raises."""
+
+    def __init__(self, tracer: Tracer, *, queue: str, linked: bool) -> None:
+        """Use `tracer`; with `linked` each shadow span is the root of a trace of its own."""
+        self.tracer = tracer
+        self.queue = queue
+        self.linked = linked
+
+    def __repr__(self) -> str:
+        """Queue and kind of trace."""
+        return f"Tracing(queue={self.queue!r}, linked={self.linked})"
+
+    def begin(self, request: CapturedRequest, *, shadows: int = 1) -> ExchangeSpans:
+        """The spans of one exchange, of which so many shadows are going to be asked."""
+        return ExchangeSpans(self, request, shadows)
+
+
+class ExchangeSpans:
+    """The spans of one exchange: production's, one a shadow, and their parent where the app has none.
+
+    That parent ends with the last of production and the shadows.
+    """
+
+    def __init__(self, tracing: Tracing, request: CapturedRequest, shadows: int) -> None:
+        """Start production's span at the moment when the request was complete."""
+        self._tracing = tracing
+        self._request = request
+        self._start_ns = self._end_ns = request.ts_us * 1000
+        self._unasked, self._open = shadows, 1
+        self._is_production_open = True
+        self._cover: Span = INVALID_SPAN
+        self._parent = _parent_of(request)
+        if not (tracing.linked or _is_valid(self._parent)):
+            name = f"{names.SPAN_EXCHANGE} {request.method} {request.route}"
+            self._cover = self._start(name, SpanKind.INTERNAL, self._parent, self._start_ns, {})
+            self._parent = set_span_in_context(self._cover, Context())
+        self._production = self._start(
+            names.SPAN_PRODUCTION,
+            SpanKind.INTERNAL,
+            self._parent,
+            self._start_ns,
+            {names.ROLE: "production", **self._circumstances()},
+        )
+        self.trace_id, self.production_span_id = _ids(self._production, self._parent)
+
+    def ask(self, shadow: str, url: str, *, waited_seconds: float) -> ShadowSpan:
+        """The span of one shadow that is asked now, by a `url`, after its exchange waited so long."""
+        attributes = {
+            names.ROLE: "shadow",
+            names.SHADOW_NAME: shadow,
+            names.QUEUE_DURATION: waited_seconds,
+            **self._circumstances(),
+            **url_attributes(url),
+        }
+        production = self._production.get_span_context()
+        # Where production is not sampled, a trace of the shadow alone would tell nothing.
+        is_root = self._tracing.linked and production.trace_flags.sampled
+        parent = Context() if is_root else self._parent
+        links = [Link(production)] if self.production_span_id else []
+        start_ns = time.time_ns()
+        span = self._start(names.SPAN_SHADOW, SpanKind.CLIENT, parent, start_ns, attributes, links)
+        self._unasked -= 1
+        self._open += 1
+        return ShadowSpan(self, span, _ids(span, parent)[1], start_ns)
+
+    def end_production(self, response: CapturedResponse, prediction: str) -> None:
+        """End production's span when production had answered; only the first call counts."""
+        if not self._is_production_open:
+            return
+        self._is_production_open = False
+        end_ns = self._start_ns + round(response.seconds * 1e9)
+        _finish(
+            self._production,
+            end_ns,
+            {
+                names.PREDICTION: _prediction(prediction),
+                names.HTTP_RESPONSE_STATUS_CODE: response.status or None,
+            },
+            failure=response.failure,
+        )
+        self.ended(end_ns)
+
+    def close(self) -> None:
+        """Ask no more shadows: those that were to come do not keep the parent open."""
+        self._unasked = 0
+        self._end_cover()
+
+    def ended(self, end_ns: int) -> None:
+        """Note that one of the spans has ended."""
+        self._end_ns = max(self._end_ns, end_ns)
+        self._open -= 1
+        self._end_cover()
+
+    def _end_cover(self) -> None:
+        if self._open == 0 and self._unasked <= 0:
+            self._open = -1
+            _finish(self._cover, self._end_ns, {})
+
+    def _circumstances(self) -> dict[str, Value]:
+        request = self._request
+        return {
+            names.MODE: request.mode,
+            names.QUEUE: self._tracing.queue,
+            names.SAMPLE_RATE: request.sample_rate,
+        }
+
+    def _start(
+        self,
+        name: str,
+        kind: SpanKind,
+        parent: Context,
+        start_ns: int,
+        attributes: Mapping[str, Value],
+        links: Sequence[Link] = (),
+    ) -> Span:
+        request = self._request
+        common = {
+            names.REQUEST_ID: text(request.request_id),
+            names.HTTP_REQUEST_METHOD: text(request.method),
+            names.HTTP_ROUTE: text(request.route),
+        }
+        with _guard:
+            return self._tracing.tracer.start_span(
+                name, parent, kind, {**common, **_plain(attributes)}, links, start_ns
+            )
+        return INVALID_SPAN
+
+
+class ShadowSpan:
+    """The span of one shadow call; it tells everything about its exchange by itself."""
+
+    def __init__(self, exchange: ExchangeSpans, span: Span, span_id: str, start_ns: int) -> None:
+        """Take the started span."""
+        self.span_id = span_id
+        self._exchange = exchange
+        self._span = span
+        self._start_ns = start_ns
+        self._is_open = True
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What is sent to the shadow in place of the request's own trace context and baggage."""
+        context = self._span.get_span_context()
+        traceparent, tracestate = as_text(context) if context.is_valid else ("", "")
+        headers = {"traceparent": traceparent, "tracestate": tracestate, "baggage": MARK}
+        return {name: value for name, value in headers.items() if value}
+
+    def end(self, comparison: Comparison) -> None:
+        """End the span when the shadow had answered or failed; only the first call counts."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        end_ns = self._start_ns + comparison.shadow_us * 1000
+        failed = comparison.outcome != "answered"
+        _finish(
+            self._span,
+            end_ns,
+            _told(comparison),
+            failure=(comparison.error_type or comparison.outcome) if failed else "",
+            description=comparison.error,
+        )
+        self._exchange.ended(end_ns)
+
+
+def _told(comparison: Comparison) -> dict[str, Value | None]:
+    return {
+        names.PREDICTION: _prediction(comparison.shadow_prediction),
+        names.PRODUCTION_PREDICTION: _prediction(comparison.production_prediction),
+        names.PRODUCTION_DURATION: comparison.production_us / 1e6,
+        names.OUTCOME: comparison.outcome,
+        names.VERDICT: comparison.verdict,
+        names.DELTA: comparison.delta,
+        names.COMPARATOR: comparison.comparator or None,
+        names.HTTP_RESPONSE_STATUS_CODE: comparison.shadow_status or None,
+    }
+
+
+def _finish(
+    span: Span,
+    end_ns: int,
+    attributes: Mapping[str, Value | None],
+    *,
+    failure: str = "",
+    description: str = "",
+) -> None:
+    with _guard:
+        span.set_attributes(_plain(attributes))
+        if failure:
+            span.set_attribute(names.ERROR_TYPE, text(failure))
+            span.set_status(Status(StatusCode.ERROR, text(description or failure)))
+    with _guard:
+        span.end(end_ns)
+
+
+def _plain(attributes: Mapping[str, Value | None]) -> dict[str, Value]:
+    return {name: plain(value) for name, value in attributes.items() if value is not None}
+
+
+def _prediction(prediction: str) -> str | None:
+    return text(prediction, _PREDICTION_CHARACTERS) or None
+
+
+def _parent_of(request: CapturedRequest) -> Context:
+    carrier = {"traceparent": request.traceparent, "tracestate": request.tracestate}
+    with _guard:
+        return _propagator.extract(carrier, Context())
+    return Context()
+
+
+def _is_valid(context: Context) -> bool:
+    return get_current_span(context).get_span_context().is_valid
+
+
+def _ids(span: Span, parent: Context) -> tuple[str, str]:
+    """Trace id and span id; the latter is empty where a no-op tracer gave the parent back."""
+    own: SpanContext = span.get_span_context()
+    if not own.is_valid:
+        return "", ""
+    is_parent = own.span_id == get_current_span(parent).get_span_context().span_id
+    return format_trace_id(own.trace_id), "" if is_parent else format_span_id(own.span_id)
