@@ -1,0 +1,77 @@
+"""The comparator `label`: predictions agree when their top labels are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+
+from shadow_mw.compare.label_reader import Label, UnreadableError, read_labels
+from shadow_mw.compare.paths import MAX_PATHS
+from shadow_mw.protocols import Pair
+from shadow_mw.records import Judgement
+
+_MAX_LABEL_CHARS = 120
+
+
+@dataclass(frozen=True)
+class TopLabel:
+    """The top label of each prediction, as text, or the labels of all rows of a batch.
+
+    Reads a label as string, number or boolean; scores as a list (arg-max, the first of equals) or as an
+    object of scores by label; objects with a `label`, `class`, `prediction` or the like; rankings; and lists
+    of these.
+    """
+
+    @property
+    def name(self) -> str:
+        """`label`."""
+        return "label"
+
+    def compare(self, pair: Pair) -> Judgement:
+        """The judgement; its delta is the difference of the scores, in a batch the largest one."""
+        try:
+            production, shadow = read_labels(pair.production, pair.shadow)
+        except UnreadableError as error:
+            return Judgement(verdict="incomparable", reason=str(error))
+        paths = _differing(production, shadow)
+        return Judgement(
+            verdict="disagree" if paths else "agree",
+            delta=_delta(production, shadow),
+            diff_paths=paths,
+            production_label=_text(production),
+            shadow_label=_text(shadow),
+            production_score=_score(production),
+            shadow_score=_score(shadow),
+        )
+
+
+def _differing(production: Sequence[Label], shadow: Sequence[Label]) -> tuple[str, ...]:
+    """`$`, or in a batch the row of each label that differs."""
+    pairs = enumerate(zip_longest(production, shadow))
+    rows = (row for row, (left, right) in pairs if not (left and right and left.text == right.text))
+    is_batch = len(production) > 1 or len(shadow) > 1
+    return tuple(f"$[{row}]" if is_batch else "$" for row in islice(rows, MAX_PATHS))
+
+
+def _delta(production: Sequence[Label], shadow: Sequence[Label]) -> float | None:
+    gaps = [
+        abs(left.score - right.score)
+        for left, right in zip(production, shadow, strict=False)
+        if left.score is not None and right.score is not None
+    ]
+    return max(gaps, default=None)
+
+
+def _score(labels: Sequence[Label]) -> float | None:
+    return labels[0].score if len(labels) == 1 else None
+
+
+def _text(labels: Sequence[Label]) -> str | None:
+    """One label, cut, or those of a batch if they are short; always encodable as UTF-8."""
+    text = ", ".join(label.text for label in labels)
+    if len(text) > _MAX_LABEL_CHARS:
+        if len(labels) > 1:
+            return None
+        text = text[: _MAX_LABEL_CHARS - 1] + "…"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

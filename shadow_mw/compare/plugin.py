@@ -1,0 +1,113 @@
+"""The comparator `python:module:function`: a function of the user's decides."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from shadow_mw.exceptions import SettingsError
+from shadow_mw.protocols import Pair
+from shadow_mw.records import Judgement
+
+_VERDICTS = ("agree", "disagree", "incomparable")
+
+
+class Plugin:
+    """A user's function of `(production, shadow)`, or of one `Pair`, as a comparator.
+
+    It returns True or False, a verdict, or a whole `Judgement`. It sees the predictions as they came: ignored
+    paths are its own business.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Import the function that `python:module:function` names; it may be dotted.
+
+        Raises:
+            SettingsError: there is no such function, or it cannot be called with two predictions.
+
+        """
+        self._name = name
+        self._function = _imported(name)
+        self._takes_pair = _takes_pair(name, self._function)
+
+    def __repr__(self) -> str:
+        """The name."""
+        return f"Plugin({self._name!r})"
+
+    @property
+    def name(self) -> str:
+        """`python:module:function`."""
+        return self._name
+
+    def compare(self, pair: Pair) -> Judgement:
+        """What the function says.
+
+        Raises:
+            TypeError: it returned something that is no verdict.
+            Exception: whatever the function raised.
+
+        """
+        arguments = (pair,) if self._takes_pair else (pair.production, pair.shadow)
+        result = self._function(*arguments)
+        if type(result).__module__ == "numpy" and hasattr(result, "item"):
+            result = result.item()
+        return self._judgement(result)
+
+    def _judgement(self, result: Any) -> Judgement:
+        if isinstance(result, bool):
+            return Judgement(verdict="agree" if result else "disagree")
+        if isinstance(result, str) and result in _VERDICTS:
+            return Judgement(verdict=result)  # type: ignore[arg-type]  # it is one of the three words
+        if isinstance(result, Judgement) and result.verdict in _VERDICTS:
+            is_finite = result.delta is not None and math.isfinite(result.delta)
+            return result if is_finite else msgspec.structs.replace(result, delta=None)
+        raise TypeError(
+            f"{self._name} returned {result!r:.80}, which is no verdict: return True or False, "
+            "'agree', 'disagree' or 'incomparable', or a Judgement (which can carry a delta)"
+        )
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    target = name.removeprefix("python:")
+    module, _, attribute = target.partition(":")
+    if not (module and attribute):
+        raise _error(name, "write python:module:function")
+    try:
+        function = pkgutil.resolve_name(target)
+    except Exception as error:  # importing a user's module may raise anything
+        reason = str(error) or type(error).__name__
+        raise _error(name, f"{reason}. Check the spelling and that Python can import {module}") from error
+    if not callable(function):
+        raise _error(name, f"{attribute} is {type(function).__name__}, not a function")
+    return function  # type: ignore[no-any-return]  # checked above
+
+
+def _takes_pair(name: str, function: Callable[..., Any]) -> bool:
+    if inspect.iscoroutinefunction(function):
+        raise _error(name, "it is an async function; write a plain one")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return False  # some functions written in C do not tell
+    if _accepts(signature, 2):
+        return False
+    if _accepts(signature, 1):
+        return True
+    raise _error(name, f"it takes {signature}; it must take (production, shadow) or one Pair")
+
+
+def _accepts(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+def _error(name: str, reason: str) -> SettingsError:
+    return SettingsError(f"SHADOW_COMPARE: {name!r} cannot be used: {reason}")
