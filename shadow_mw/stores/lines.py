@@ -27,7 +27,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_plain)
 def encode(batch: Sequence[Record]) -> bytes:
     """One line a record, each with its line feed.
 
-    NaN and the infinities become null, since JSON has none; lone surrogates become `?`; the payload texts
+    NaN and the infinities become null, since JSON has none; lone surrogates become U+FFFD; the payload texts
     of a record over 8 MiB are left out and `truncated` is set.
 
     Raises:
@@ -56,7 +56,7 @@ def _mended(record: Record) -> bytes:
 
 def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
         return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
