@@ -16,26 +16,10 @@ from shadow_mw.telemetry.context import is_marked
 
 SHADOW_REQUEST_HEADER = b"shadow-request"
 #: Never sent on, whatever the settings say: they belong to one connection, not to the request.
-_CONNECTION_HEADERS = frozenset(
-    name.encode()
-    for name in [
-        "host",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "keep-alive",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "proxy-connection",
-        "proxy-authorization",
-        "traceparent",
-        "tracestate",
-        "baggage",
-        "shadow-request",
-    ]
-)
+_HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
+_REPLACED = {b"host", b"content-length", b"traceparent", b"tracestate", b"baggage", SHADOW_REQUEST_HEADER}
+_PROXY = {b"proxy-connection", b"proxy-authorization"}
+_CONNECTION_HEADERS = frozenset(_HOP_BY_HOP | _REPLACED | _PROXY)
 
 
 class Mirror:

@@ -24,7 +24,8 @@ def _mirror_line(settings: Settings) -> str:
     routes = ", ".join(str(route) for route in settings.routes)
     targets = ", ".join(str(target) for target in settings.targets)
     store = "no store" if settings.store == "none" else f"store {settings.store}"
-    return f"shadow_mw mirrors {share} of {routes} to {targets} ({settings.mode}, queue {settings.queue}, {store})"
+    how = f"{settings.mode}, queue {settings.queue}, {store}"
+    return f"shadow_mw mirrors {share} of {routes} to {targets} ({how})"
 
 
 def _inert_line(settings: Settings) -> str:

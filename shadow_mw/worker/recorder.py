@@ -29,10 +29,13 @@ class Recorder:
         *,
         batch: int = 500,
         interval_seconds: float = 0.5,
+        tally_seconds: float = 5.0,
         limit: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Write every `interval_seconds` or `batch` records; hold at most `limit` while the disk is slow."""
+        self._tally_seconds = tally_seconds
+        self._tallied_at = clock()
         self._store = store
         self._books = books
         self._origin = origin
@@ -62,25 +65,31 @@ class Recorder:
             with anyio.move_on_after(self._interval_seconds):
                 await self._full.wait()
             self._full = anyio.Event()
-            await self.flush()
+            await self._write(with_tallies=self._clock() >= self._tallied_at + self._tally_seconds)
 
     async def flush(self) -> None:
-        """Write what is there. A store that fails costs the batch, which is counted, and nothing else."""
+        """Write all that is there."""
+        await self._write(with_tallies=True)
+
+    async def _write(self, *, with_tallies: bool) -> None:
+        """Write a batch. A store that fails costs the batch, which is counted, and nothing else."""
         if self._store is None:
             return
         async with self._writing:
             records, self._records = self._records, []
-            taken = self._books.take()
+            taken = self._books.take() if with_tallies else {}
             batch: list[Record] = [*records, *self._tallies(taken)]
-            if not batch:
-                return
-            written = False
-            with self._guard:
-                await anyio.to_thread.run_sync(self._store.write, batch)
-                written = True
-            if not written:
+            if batch and not await self._try(self._store, batch):
                 self._books.give_back(taken)
                 self._drop(records)
+            if with_tallies:
+                self._tallied_at = self._clock()
+
+    async def _try(self, store: Store, batch: list[Record]) -> bool:
+        with self._guard:
+            await anyio.to_thread.run_sync(store.write, batch)
+            return True
+        return False
 
     def close(self) -> None:
         """Give the store's files back."""
