@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
 from typing import Literal, cast
 
 import pybreaker
@@ -18,23 +17,24 @@ State = Literal["closed", "open", "half-open"]
 class Breaker:
     """A circuit breaker that serialises nothing and sends one probe at a time. Not thread-safe.
 
-    pybreaker holds its lock for a whole `call()`, admits everybody when half-open and takes a cancelled
-    call for a result. So calls are admitted here, and pybreaker is told only how an admitted call ended.
+    pybreaker holds its lock for a whole `call()`, admits everybody when half-open, takes a cancelled call
+    for a result and waits by the wall clock. So calls are admitted here, by a monotonic clock, and
+    pybreaker is told only how an admitted call ended.
     """
 
     def __init__(
         self, *, failures: int, reset_seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Open after this many `failures` in a row, probe again after `reset_seconds`."""
-        self._storage = _MonotonicStorage(clock)
         self._machine = pybreaker.CircuitBreaker(
             fail_max=failures,
             reset_timeout=reset_seconds,
             exclude=[_is_no_failure],
-            state_storage=self._storage,
             throw_new_error_on_trip=False,
         )
         self._reset_seconds = reset_seconds
+        self._clock = clock
+        self._opened_at = 0.0
         self._generation = 0
         self._probing = False
 
@@ -70,7 +70,7 @@ class Breaker:
     def _admit(self) -> bool:
         if self.state == pybreaker.STATE_CLOSED:
             return False
-        if self._probing or self._storage.open_seconds < self._reset_seconds:
+        if self._probing or self._clock() < self._opened_at + self._reset_seconds:
             raise CircuitOpen("the circuit of this shadow is open")
         self._probing = True
         self._machine.half_open()
@@ -82,30 +82,9 @@ class Breaker:
         before = self.state
         with contextlib.suppress(Exception):
             self._machine.call(_replay, error)
-        self._generation += self.state != before
-
-
-class _MonotonicStorage(pybreaker.CircuitMemoryStorage):
-    """Remembers the opening by a monotonic clock, so that a jump of the wall clock changes nothing."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(pybreaker.STATE_CLOSED)
-        self._clock = clock
-        self._opened: float | None = None
-
-    @property
-    def open_seconds(self) -> float:
-        return float("inf") if self._opened is None else self._clock() - self._opened
-
-    @property
-    def opened_at(self) -> datetime | None:
-        if self._opened is None:
-            return None
-        return datetime.now(timezone.utc) - timedelta(seconds=self.open_seconds)
-
-    @opened_at.setter
-    def opened_at(self, _: datetime) -> None:
-        self._opened = self._clock()
+        if self.state != before:
+            self._generation += 1
+            self._opened_at = self._clock()
 
 
 def _is_no_failure(error: object) -> bool:
