@@ -146,9 +146,8 @@ class Capture:
         self.response_chunk(b"", more=False)
 
     def failed(self, reason: str) -> None:
-        """Note why there is no complete response; the first reason counts."""
-        if not self.is_answered and not self._failure:
-            self._failure = reason
+        """Note why there may be no complete response; the first reason counts."""
+        self._failure = self._failure or reason
 
     def request(self) -> CapturedRequest:
         """The request half, which must be complete."""
@@ -184,8 +183,6 @@ class Capture:
         )
 
     def _reason(self) -> str:
-        if self._failure:
-            return self._failure
-        if not self.is_answered:
-            return "incomplete_response" if self._status else "no_response"
-        return "" if 200 <= self._status < 300 else str(self._status)
+        if self.is_answered:
+            return "" if 200 <= self._status < 300 else str(self._status)
+        return self._failure or ("incomplete_response" if self._status else "no_response")
