@@ -10,7 +10,7 @@ from typing import Any
 
 import jmespath
 import msgspec
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.parser import ParsedResult
 
 from shadow_mw.exceptions import PayloadError
@@ -21,6 +21,16 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 _PIECE_BYTES = 16 * 1024
 _JSON_TYPE = re.compile(r"(application|text)/json\Z|[^/]+/[^/]+\+json\Z")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
+#: What a JMESPath function may raise that is given a value it did not expect.
+_SEARCH_ERRORS = (
+    JMESPathError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 #: Codecs that take linear time and map bytes to text; Python has others (`idna`, `hex`) that do not.
 _CHARSETS = {
     "utf-8": "utf-8",
@@ -68,11 +78,8 @@ def extract(value: Any, expression: str) -> Any:
         return value
     try:
         found = _compiled(expression).search(value)
-    except (
-        JMESPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError
-    ) as error:  # fmt: skip
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PayloadError(f"the path {expression!r} does not fit this body: {reason}") from None
+    except _SEARCH_ERRORS as error:
+        raise PayloadError(f"the path {expression!r} does not fit this body: {_reason(error)}") from None
     if found is None:
         raise PayloadError(f"the path {expression!r} finds nothing in this body")
     return found
@@ -89,6 +96,12 @@ def encode_text(value: Any, max_chars: int) -> tuple[str, bool]:
     return text[:max_chars], len(text) > max_chars
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, JMESPathTypeError):  # its own message quotes the value, which may be a secret
+        return f"{error.function_name}() cannot take a {error.actual_type}"
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _header(headers: Headers, name: bytes) -> str:
     return ",".join(value.decode("latin-1") for key, value in headers if key.lower() == name)
 
@@ -102,7 +115,9 @@ def _decompressed(body: bytes, encoding: str, max_bytes: int) -> bytes:
         elif encoding == "deflate":
             content, _ = _inflated(body, 0, _deflate_wbits(body), max_bytes)
         else:
-            raise PayloadError(f"content encoding {encoding!r} is not supported: only gzip and deflate are")
+            raise PayloadError(
+                f"content encoding {encoding[:40]!r} is not supported: only gzip and deflate are"
+            )
     except zlib.error as error:
         raise PayloadError(f"the body is not {encoding}: {error}") from None
     if len(content) > max_bytes:
@@ -172,7 +187,7 @@ def _text(content: bytes, content_type: str) -> str:
     match = _CHARSET.search(content_type)
     charset = match[1].lower() if match else "utf-8"
     if charset not in _CHARSETS:
-        raise PayloadError(f"charset {charset!r} is not supported: only {', '.join(_CHARSETS)} are")
+        raise PayloadError(f"charset {charset[:40]!r} is not supported: only {', '.join(_CHARSETS)} are")
     try:
         return content.decode(_CHARSETS[charset])
     except UnicodeDecodeError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 from shadow_mw.compare.paths import is_number
@@ -60,15 +61,21 @@ def read_labels(production: Any, shadow: Any) -> tuple[list[Label], list[Label]]
         UnreadableError: a prediction has no label.
 
     """
-    sides = _read("production's", production), _read("the shadow's", shadow)
-    are_scores = any(isinstance(item, Numbers) and item.has_fractions for side in sides for item in side)
-    left, right = ([label for item in side for label in _resolved(item, are_scores)] for side in sides)
-    return left, right
+    with _naming("production's"):
+        left = _items(production, 0)
+    with _naming("the shadow's"):
+        right = _items(shadow, 0)
+    are_scores = any(isinstance(item, Numbers) and item.has_fractions for item in left + right)
+    with _naming("production's"):
+        left_labels = _resolved(left, are_scores)
+    with _naming("the shadow's"):
+        return left_labels, _resolved(right, are_scores)
 
 
-def _read(side: str, prediction: Any) -> list[Item]:
+@contextmanager
+def _naming(side: str) -> Iterator[None]:
     try:
-        return _items(prediction, 0)
+        yield
     except UnreadableError as error:
         raise UnreadableError(f"{side} prediction {error}") from None
 
@@ -173,12 +180,18 @@ def _score_of(label: str, scores: Any) -> float | None:
     return _finite(scores)
 
 
-def _resolved(item: Item, are_scores: bool) -> Iterable[Label]:
-    if isinstance(item, Label):
-        return (item,)
+def _resolved(items: Iterable[Item], are_scores: bool) -> list[Label]:
+    return [
+        label
+        for item in items
+        for label in ((item,) if isinstance(item, Label) else _number_labels(item, are_scores))
+    ]
+
+
+def _number_labels(numbers: Numbers, are_scores: bool) -> list[Label]:
     if are_scores:
-        return (_top({str(index): value for index, value in enumerate(item.values)}),)
-    return [Label(_scalar_text(value)) for value in item.values]
+        return [_top({str(index): value for index, value in enumerate(numbers.values)})]
+    return [Label(_scalar_text(value)) for value in numbers.values]
 
 
 def _top(scores: dict[str, int | float]) -> Label:
