@@ -1,0 +1,40 @@
+"""The demo: two real models in two server processes, one mirrored to the other, on this computer."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from shadow_mw.demo.plan import Plan
+from shadow_mw.exceptions import MissingExtraError
+
+__all__ = ["Plan", "run_demo"]
+
+_NEEDED = ("duckdb", "fastapi", "rich", "sklearn", "uvicorn")
+
+
+def run_demo(plan: Plan, show_report: Callable[[Path], None]) -> int:
+    """Run the demo and tell how it went; `show_report` prints the report of a store's folder.
+
+    Returns 1 when production failed to answer a call, which the mirror must never cause, else 0.
+
+    Raises:
+        DemoError: a server did not start.
+        MissingExtraError: the extra `demo` is not installed.
+
+    """
+    _check_extra()
+    from shadow_mw.demo.ending import say, tell_ending
+    from shadow_mw.demo.session import Session
+
+    session = Session(plan)
+    say("Starting two servers; each trains its model of handwritten digits first …")
+    session.run()
+    tell_ending(session, show_report)
+    return 1 if session.caller.failed else 0
+
+
+def _check_extra() -> None:
+    if not all(importlib.util.find_spec(module) for module in _NEEDED):
+        raise MissingExtraError("the demo", "demo")

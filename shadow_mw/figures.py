@@ -1,0 +1,53 @@
+"""Figures as a person reads them: shares, times, counts, and text that a terminal can be trusted with."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from shadow_mw.stats import Ratio
+
+NONE = "-"
+
+
+def share(rate: float | None) -> str:
+    """A rate as a percentage; `100 %` and `0 %` only where it is exactly that."""
+    if rate is None:
+        return NONE
+    if rate in (0.0, 1.0):
+        return f"{100 * rate:.0f} %"
+    if rate < 0.0005 or rate > 0.9995:
+        return "<0.1 %" if rate < 0.5 else ">99.9 %"
+    return f"{100 * rate:.1f} %"
+
+
+def interval(ratio: Ratio) -> str:
+    """A ratio with its interval, as in `95.0 % (86.3 % to 98.3 %)`."""
+    if ratio.rate is None:
+        return NONE
+    return f"{share(ratio.rate)} ({share(ratio.low)} to {share(ratio.high)})"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """A duration in milliseconds, with two digits or more."""
+    if seconds is None:
+        return NONE
+    value = 1000 * seconds
+    return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def counted(number: int, one: str) -> str:
+    """A number with its noun: `1 failure`, `2 failures`."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def moment(ts_us: int) -> str:
+    """A time in UTC, to the second."""
+    return f"{datetime.fromtimestamp(ts_us / 1e6, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def printable(text: str) -> str:
+    """Text whose control characters are escaped, so that a prediction cannot steer the terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
