@@ -51,7 +51,9 @@ def _open(signal: Signal, name: str) -> Any:
     try:
         return found.load()()
     except Exception as error:
-        raise SettingsError(f"the {name} exporter of OTEL_* {signal} cannot be set up: {error}") from error
+        raise SettingsError(
+            f"the {signal} exporter {name!r} refuses its OTEL_* variables: {error}"
+        ) from error
 
 
 def _protocol(signal: Signal) -> str:
