@@ -8,10 +8,12 @@ from itertools import islice, zip_longest
 
 from shadow_mw.compare.label_reader import Label, UnreadableError, read_labels
 from shadow_mw.compare.paths import MAX_PATHS
+from shadow_mw.compare.text import fitted
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
 
-_MAX_LABEL_CHARS = 120
+#: The longest label in a record.
+MAX_LABEL_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,4 @@ def _score(labels: Sequence[Label]) -> float | None:
 def _text(labels: Sequence[Label]) -> str | None:
     """One label, cut, or those of a batch if they are short; always encodable as UTF-8."""
     text = ", ".join(label.text for label in labels)
-    if len(text) > _MAX_LABEL_CHARS:
-        if len(labels) > 1:
-            return None
-        text = text[: _MAX_LABEL_CHARS - 1] + "…"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return None if len(labels) > 1 and len(text) > MAX_LABEL_CHARS else fitted(text, MAX_LABEL_CHARS)

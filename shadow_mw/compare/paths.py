@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
 from shadow_mw.compare.ignored import IGNORED, IgnoredPaths, State
+from shadow_mw.compare.text import fitted
 
 Part: TypeAlias = str | int
 #: The way from the root: None there, else the way to the parent and one key or index.
@@ -18,7 +19,7 @@ Leaves: TypeAlias = tuple[Path, Any, Any]
 
 #: How many paths a record keeps.
 MAX_PATHS = 20
-_MAX_PATH_CHARS = 256
+MAX_PATH_CHARS = 256
 _PLAIN_KEY = re.compile(r"[^\W\d][\w-]*\Z")
 
 
@@ -68,8 +69,7 @@ def path_text(path: Path) -> str:
     while path is not None:
         path, part = path
         texts.append(_part_text(part))
-    text = "$" + "".join(reversed(texts))
-    return text if len(text) <= _MAX_PATH_CHARS else text[: _MAX_PATH_CHARS - 1] + "…"
+    return fitted("$" + "".join(reversed(texts)), MAX_PATH_CHARS)
 
 
 def _part_text(part: Part) -> str:

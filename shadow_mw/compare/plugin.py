@@ -8,12 +8,14 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
+from shadow_mw.compare.label import MAX_LABEL_CHARS
+from shadow_mw.compare.paths import MAX_PATH_CHARS, MAX_PATHS
+from shadow_mw.compare.text import fitted
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
 
+_MAX_REASON_CHARS = 300
 _VERDICTS = ("agree", "disagree", "incomparable")
 
 
@@ -64,12 +66,33 @@ class Plugin:
         if isinstance(result, str) and result in _VERDICTS:
             return Judgement(verdict=result)  # type: ignore[arg-type]  # it is one of the three words
         if isinstance(result, Judgement) and result.verdict in _VERDICTS:
-            is_finite = result.delta is not None and math.isfinite(result.delta)
-            return result if is_finite else msgspec.structs.replace(result, delta=None)
+            return _recordable(result)
         raise TypeError(
             f"{self._name} returned {result!r:.80}, which is no verdict: return True or False, "
             "'agree', 'disagree' or 'incomparable', or a Judgement (which can carry a delta)"
         )
+
+
+def _recordable(judgement: Judgement) -> Judgement:
+    """The judgement in plain types of bounded size; a NumPy scalar would make the record unwritable."""
+    return Judgement(
+        verdict=judgement.verdict,
+        reason=fitted(str(judgement.reason), _MAX_REASON_CHARS),
+        delta=_finite(judgement.delta),
+        diff_paths=tuple(fitted(str(path), MAX_PATH_CHARS) for path in judgement.diff_paths[:MAX_PATHS]),
+        production_label=_label(judgement.production_label),
+        shadow_label=_label(judgement.shadow_label),
+        production_score=_finite(judgement.production_score),
+        shadow_score=_finite(judgement.shadow_score),
+    )
+
+
+def _finite(number: float | None) -> float | None:
+    return float(number) if number is not None and math.isfinite(number) else None
+
+
+def _label(label: object) -> str | None:
+    return None if label is None else fitted(str(label), MAX_LABEL_CHARS)
 
 
 def _imported(name: str) -> Callable[..., Any]:

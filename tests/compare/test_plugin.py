@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from shadow_mw.compare.choice import make_comparator
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.protocols import Comparator, Pair
+from shadow_mw.records import Judgement
 
 SOURCE = """
 import numpy
@@ -17,6 +19,9 @@ def same_numpy(production, shadow): return numpy.all(numpy.array(production) == 
 def word(production, shadow, extra=None): return "incomparable"
 def by_route(pair): return pair.route == "/predict"
 def full(production, shadow): return Judgement(verdict="disagree", delta=abs(production - shadow))
+def plain(production, shadow): return Judgement(
+    verdict="disagree", reason="\\ud800" * 999, delta=numpy.float32(0.5), diff_paths=["$.a"] * 99,
+    production_label=numpy.int64(7), shadow_label="x" * 999, production_score=numpy.float64("inf"))
 def distance(production, shadow): return 0.25
 def nothing(production, shadow): pass
 def strange(production, shadow): return Judgement(verdict="none")
@@ -61,6 +66,14 @@ def test_the_function_decides(function: str, verdict: str) -> None:
 def test_a_judgement_keeps_its_delta_unless_it_is_no_number() -> None:
     assert plugin("full").compare(Pair(1, 3)).delta == 2
     assert plugin("full").compare(Pair(1, float("nan"))).delta is None
+
+
+def test_a_judgement_is_made_fit_for_the_record() -> None:
+    judgement = msgspec.json.decode(msgspec.json.encode(plugin("plain").compare(Pair(1, 2))), type=Judgement)
+    assert (judgement.delta, judgement.production_label, judgement.production_score) == (0.5, "7", None)
+    assert judgement.diff_paths == ("$.a",) * 20
+    assert judgement.shadow_label == "x" * 119 + "…"
+    assert len(judgement.reason) == 300
 
 
 @pytest.mark.parametrize("function", ["distance", "nothing", "strange"])
