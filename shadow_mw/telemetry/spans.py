@@ -13,6 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
+    NonRecordingSpan,
     Span,
     SpanContext,
     SpanKind,
@@ -70,8 +71,8 @@ class ExchangeSpans:
         self._is_production_open = True
         self._cover: Span = INVALID_SPAN
         self._parent = _parent_of(request)
-        if not (tracing.linked or _is_valid(self._parent)):
-            name = f"{names.SPAN_EXCHANGE} {request.method} {request.route}"
+        if not (tracing.linked or _context_of(self._parent).is_valid):
+            name = f"{names.SPAN_EXCHANGE} {request.method} {_pattern(request)}"
             self._cover = self._start(name, SpanKind.INTERNAL, self._parent, self._start_ns, {})
             self._parent = set_span_in_context(self._cover, Context())
         self._production = self._start(
@@ -157,13 +158,15 @@ class ExchangeSpans:
         common = {
             names.REQUEST_ID: text(request.request_id),
             names.HTTP_REQUEST_METHOD: text(request.method),
-            names.HTTP_ROUTE: text(request.route),
+            names.HTTP_ROUTE: text(_pattern(request)),
         }
+        span: Span = INVALID_SPAN
         with _guard:
-            return self._tracing.tracer.start_span(
+            span = self._tracing.tracer.start_span(
                 name, parent, kind, {**common, **_plain(attributes)}, links, start_ns
             )
-        return INVALID_SPAN
+        # Where there is no telemetry of ours, the caller's trace still goes on to the shadow.
+        return span if span.get_span_context().is_valid else NonRecordingSpan(_context_of(parent))
 
 
 class ShadowSpan:
@@ -200,6 +203,11 @@ class ShadowSpan:
             description=comparison.error,
         )
         self._exchange.ended(end_ns)
+
+
+def _pattern(request: CapturedRequest) -> str:
+    """The path pattern alone, as `http.route` has it; our routes begin with their method."""
+    return request.route.removeprefix(f"{request.method} ")
 
 
 def _told(comparison: Comparison) -> dict[str, Value | None]:
@@ -247,14 +255,14 @@ def _parent_of(request: CapturedRequest) -> Context:
     return Context()
 
 
-def _is_valid(context: Context) -> bool:
-    return get_current_span(context).get_span_context().is_valid
+def _context_of(parent: Context) -> SpanContext:
+    return get_current_span(parent).get_span_context()
 
 
 def _ids(span: Span, parent: Context) -> tuple[str, str]:
     """Trace id and span id; the latter is empty where a no-op tracer gave the parent back."""
-    own: SpanContext = span.get_span_context()
+    own = span.get_span_context()
     if not own.is_valid:
         return "", ""
-    is_parent = own.span_id == get_current_span(parent).get_span_context().span_id
+    is_parent = own.span_id == _context_of(parent).span_id
     return format_trace_id(own.trace_id), "" if is_parent else format_span_id(own.span_id)

@@ -63,5 +63,7 @@ class Pending:
 
     def release(self) -> None:
         """Give the room of the exchange back to its queue."""
+        if self._spans is not None:
+            self._spans.close()
         for delivery in self.deliveries:
             delivery.done()

@@ -19,7 +19,7 @@ from shadow_mw.records import (
 )
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.providers import Telemetry
-from shadow_mw.telemetry.spans import Tracing
+from shadow_mw.telemetry.spans import ExchangeSpans, Tracing
 from shadow_mw.worker.judge import Judge
 from shadow_mw.worker.lane import Lane
 from shadow_mw.worker.pending import Asked, Pending
@@ -92,11 +92,14 @@ class Worker:
     def _take(self, delivery: Delivery) -> None:
         message = delivery.message
         if isinstance(message, Exchange):
-            self._begin(Pending(message.request, message.response, delivery, self._tracing.begin))
+            self._begin(Pending(message.request, message.response, delivery, self._trace))
         elif isinstance(message, CapturedRequest):
-            self._begin(Pending(message, None, delivery, self._tracing.begin))
+            self._begin(Pending(message, None, delivery, self._trace))
         else:
             self._answered(message, delivery)
+
+    def _trace(self, request: CapturedRequest) -> ExchangeSpans:
+        return self._tracing.begin(request, shadows=len(self._lanes))
 
     def _begin(self, pending: Pending) -> None:
         self._open[pending.request.exchange_id] = pending
