@@ -36,6 +36,9 @@ class Side(msgspec.Struct, frozen=True):
     """One decoded value, or why there is none."""
 
     value: Any = None
+    text: str = ""
+    """The value as records and spans show it: redacted, as JSON, cut."""
+    is_cut: bool = False
     error: str = ""
 
 
@@ -78,7 +81,6 @@ class Judge:
             self._read(outcome.body, outcome.headers, self._prediction) if outcome.is_answered else Side()
         )
         judgement = self._judge(request, response, outcome, features, production, answer)
-        texts = [self._text(side) for side in (features, production, answer)]
         return Comparison(
             **self._facts(request, response, outcome),
             **_verdict(judgement),
@@ -87,10 +89,10 @@ class Judge:
             bucket=bucket_of(response, outcome, judgement),
             queue_us=_microseconds(waited_seconds),
             comparator=self._comparator.name,
-            features=texts[0][0],
-            production_prediction=texts[1][0],
-            shadow_prediction=texts[2][0],
-            truncated=any(cut for _, cut in texts),
+            features=features.text,
+            production_prediction=production.text,
+            shadow_prediction=answer.text,
+            truncated=features.is_cut or production.is_cut or answer.is_cut,
         )
 
     def _facts(
@@ -108,7 +110,7 @@ class Judge:
             "mode": request.mode,
             "outcome": outcome.outcome,
             "error_type": outcome.error_type,
-            "error": outcome.error[:_ERROR_CHARS],
+            "error": _sentence(outcome.error),
             "production_outcome": "error" if response.failure else "answered",
             "production_error_type": response.failure,
             "production_status": response.status,
@@ -126,9 +128,14 @@ class Judge:
 
     def _read(self, body: bytes, headers: Headers, expression: str) -> Side:
         try:
-            return Side(extract(decode_payload(body, headers, max_bytes=self._max_body_bytes), expression))
+            payload = decode_payload(body, headers, max_bytes=self._max_body_bytes)
+            value = extract(payload, expression)
+            # Redacted before the path is taken, for the path may lead right to what is to be hidden.
+            shown = extract(self._redactor(payload), expression)
         except PayloadError as error:
             return Side(error=str(error))
+        text, is_cut = ("", False) if shown is None else encode_text(shown, self._record_chars)
+        return Side(value, text, is_cut)
 
     def _judge(
         self,
@@ -151,12 +158,7 @@ class Judge:
             )
         except Exception as error:  # noqa: BLE001 a comparator is the user's code; its error is recorded
             reason = f"the comparator raised {type(error).__name__}: {error}"
-            return Judgement(verdict="incomparable", reason=reason[:_ERROR_CHARS])
-
-    def _text(self, side: Side) -> tuple[str, bool]:
-        if side.error or side.value is None:
-            return "", False
-        return encode_text(self._redactor(side.value), self._record_chars)
+            return Judgement(verdict="incomparable", reason=_sentence(reason))
 
 
 def bucket_of(response: CapturedResponse, outcome: Outcome, judgement: Judgement) -> Bucket:
@@ -172,6 +174,11 @@ def bucket_of(response: CapturedResponse, outcome: Outcome, judgement: Judgement
 
 def _verdict(judgement: Judgement) -> dict[str, Any]:
     return {name: getattr(judgement, name) for name in judgement.__struct_fields__}
+
+
+def _sentence(text: str) -> str:
+    """Short, and free of lone surrogates, which no record can carry."""
+    return text[:_ERROR_CHARS].encode("utf-8", "replace").decode()
 
 
 def _microseconds(seconds: float) -> int:
