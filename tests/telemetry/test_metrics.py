@@ -7,12 +7,13 @@ import math
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.trace import NoOpTracerProvider
 from otlp_receiver import OTLPReceiver, Point
 
 from shadow_mw.records import BUCKETS, SKIPS, Comparison, Latency, ShadowStatistics, Statistics
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.names import METRIC_ATTRIBUTES, METRICS
-from shadow_mw.telemetry.providers import open_telemetry
+from shadow_mw.telemetry.providers import Provider, Telemetry, open_telemetry
 
 COUNTS = {
     "eligible": 115,
@@ -217,6 +218,18 @@ def test_statistics_that_raise_are_told_once_and_break_no_collection(reader, met
             "shadow_mw.delta",
         }
     assert len(caplog.records) == 1
+
+
+def test_each_of_two_mirrors_is_observed_under_the_apps_own_provider(reader):
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    for _ in range(2):
+        telemetry = Telemetry(Provider(NoOpTracerProvider(), is_ours=True), Provider(provider, is_ours=False))
+        metrics = Metrics(telemetry.meter, a_snapshot)
+        telemetry.shutdown(5.0)
+        assert "shadow_mw.requests" in readings(reader)
+        metrics.close()
+        assert readings(reader) == set()
+    provider.shutdown()
 
 
 def test_a_comparison_that_is_odd_raises_nothing(meter):

@@ -432,4 +432,4 @@ def test_a_broken_processor_of_the_app_breaks_nothing_else(caplog):
     exchange.end_production(a_response(), "1")
     shadow = ask(exchange)
     shadow.end(a_comparison())
-    assert shadow.headers["baggage"] == "shadow_mw.role=shadow"
+    assert dict(shadow.headers) == {"traceparent": TRACEPARENT, "baggage": "shadow_mw.role=shadow"}
