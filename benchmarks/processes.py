@@ -1,0 +1,125 @@
+"""Children of the benchmark: started on a socket of ours, measured, and stopped by pid."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).parent
+_OWN = ("SHADOW_", "OTEL_", "BENCHMARK_")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+class Child:
+    """A Python process that runs a script beside this file and ends when its stdin does."""
+
+    def __init__(
+        self,
+        script: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        keep: tuple[int, ...] = (),
+    ) -> None:
+        """Start the script; `keep` are file descriptors that it inherits."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
+        self._script = script
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed by stop()
+        self.process = subprocess.Popen(
+            [sys.executable, str(_HERE / script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**inherited, **(environment or {})},
+            pass_fds=keep,
+        )
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all threads of the process since its start.
+
+        By the process's CPU clock (clock_getcpuclockid(3)): the sum that /proc/<pid>/stat tells, in
+        nanoseconds instead of ticks of 10 ms.
+        """
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
+    def ask(self, line: dict[str, Any]) -> dict[str, Any]:
+        """One order on the child's stdin, and its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(line).encode() + b"\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline() or self._dead())
+        return answer
+
+    def errors(self) -> str:
+        """What the child wrote to stderr."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")
+
+    def hang_up(self) -> None:
+        """End the child's stdin, which asks it to end."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def reap(self) -> None:
+        """Wait for its end, and force it when it does not come."""
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._errors.close()
+
+    def _dead(self) -> str:
+        raise SystemExit(f"{self._script} ended:\n{self.errors()}")
+
+
+class ServerChild(Child):
+    """A child that serves HTTP on a free port of loopback."""
+
+    def __init__(self, script: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+            self.port: int = listener.getsockname()[1]
+            number = listener.fileno()
+            super().__init__(script, *arguments, str(number), environment=environment, keep=(number,))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body; waits for a server that is still starting.
+
+        Raises:
+            SystemExit: the child has ended.
+
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_START_SECONDS)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except OSError:
+            self._dead()
+            raise
+        finally:
+            connection.close()
+
+
+def stop_all(children: Sequence[Child]) -> None:
+    """End them side by side, because a stopping server drains."""
+    for child in children:
+        child.hang_up()
+    for child in children:
+        child.reap()

@@ -1,0 +1,69 @@
+"""The other side's process: a cheap shadow, and a collector that takes spans and throws them away.
+
+HTTP/1.1 by hand on asyncio, so that it costs little of the cores that are measured. Serves until its stdin
+ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import sys
+import threading
+from collections import Counter
+
+from model import predict
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+calls: Counter[str] = Counter()
+
+
+class Server(asyncio.Protocol):
+    """One kept-alive connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, blank, body = self._buffer.partition(b"\r\n\r\n")
+        found = _LENGTH.search(head)
+        length = int(found[1]) if found else 0
+        if blank and len(body) >= length:
+            self._buffer = body[length:]
+            self._transport.write(_answer(head.split(b" ", 2)[1].decode(), body[:length]))
+
+
+def _answer(path: str, body: bytes) -> bytes:
+    kind = b"application/json"
+    if path == "/calls":
+        content = json.dumps(calls).encode()
+    elif path.startswith("/shadow/"):
+        calls[path.removeprefix("/shadow/")] += 1
+        content = json.dumps({"probabilities": predict(json.loads(body)["features"])}).encode()
+    else:
+        kind, content = b"application/x-protobuf", b""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (kind, len(content))
+    return head + content
+
+
+async def _serve(listener: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop_with_parent() -> None:
+        sys.stdin.buffer.read()
+        loop.call_soon_threadsafe(stopped.set)
+
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    await loop.create_server(Server, sock=listener)
+    await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1]))))
