@@ -38,7 +38,7 @@ def current_parent() -> tuple[str, str]:
 def as_text(context: SpanContext) -> tuple[str, str]:
     """A valid span context as `traceparent` and `tracestate` (W3C Trace Context, sections 3.2 and 3.3)."""
     traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 0xFF:02x}"
-    return traceparent, context.trace_state.to_header()
+    return traceparent, context.trace_state.to_header() if context.trace_state else ""
 
 
 def is_marked(baggage: str) -> bool:
