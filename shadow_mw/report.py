@@ -164,7 +164,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What a store says about its shadows. Immutable."""
 
     first_ts_us: int | None
-    """When the first record was made, in microseconds of Unix time; None for an empty store."""
+    """When the first comparison was made, in microseconds of Unix time, or where there is none the minute of
+    the first tally; None for an empty store."""
     last_ts_us: int | None
     shadows: tuple[ShadowReport, ...]
 
@@ -194,7 +195,7 @@ def make_report(reader: Reader) -> Report:
 
     """
     sources = _read(reader)
-    span = reader.rows(_SPAN) + list(sources.records.values())
+    span = list(sources.records.values()) or reader.rows(_SPAN)
     return Report(
         first_ts_us=min((row["first_us"] for row in span if row["first_us"] is not None), default=None),
         last_ts_us=max((row["last_us"] for row in span if row["last_us"] is not None), default=None),

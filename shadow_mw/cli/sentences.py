@@ -14,15 +14,16 @@ def verdict_sentence(shadow: str, total: Account) -> str:
     """The first sentence on a shadow: calls, coverage, agreement with its interval, failures."""
     if not total.eligible:
         return f"{shadow}: no predict call was counted, so there is no coverage and no agreement to show."
-    shadow_failures = total.buckets["shadow_error"] + total.buckets["shadow_timeout"]
+    shadow_failures = counted(total.buckets["shadow_error"] + total.buckets["shadow_timeout"], "time")
+    production_failures = counted(total.buckets["production_error"], "time")
     if total.agreement.rate is None:
         agreement = "no two predictions could be compared"
     else:
         agreement = f"agreement is {interval(total.agreement)}"
     return (
         f"{shadow}: {counted(total.eligible, 'predict call')}; the shadow answered {total.answered:,} of "
-        f"them (coverage {share(total.coverage)}); {agreement}; the shadow failed {shadow_failures:,} times, "
-        f"production {total.buckets['production_error']:,} times."
+        f"them (coverage {share(total.coverage)}); {agreement}; the shadow failed {shadow_failures}, "
+        f"production {production_failures}."
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shadow_mw.report import Account, Report, ShadowReport
 
 _ROUTE_COLUMNS = 3
+_WHOLE = "$"
 _UNACCOUNTED = "unaccounted (in flight, or lost with a process)"
 
 
@@ -40,32 +41,36 @@ def show_report(report: Report, folder: Path) -> None:
 
 def _show_shadow(console: Console, report: ShadowReport) -> None:
     console.print(Text(sentences.verdict_sentence(report.shadow, report.total), style="bold"))
-    console.print()
-    console.print(_sides(report))
+    pairs = figures.counted(report.total.production.count, "pair")
+    _show(console, f"Both sides; latency over {pairs} that both answered", _sides(report))
     if len(report.routes) > 1:
-        console.print(_routes(report.routes))
-    console.print(_books(report))
+        _show(console, "Routes", _routes(report.routes))
+    _show(console, "Closed books: where every eligible call ended, each in one bucket", _books(report))
     for sentence in sentences.warnings(report.total, report.comparators):
         console.print(Text(f"Note: {sentence}", style="yellow"))
     if report.differences or report.label_changes:
-        console.print(_differences(report))
+        _show(console, "Where the two differ most often", _differences(report))
     if report.disagreements:
         _show_disagreements(console, report)
     console.print()
 
 
-def _table(title: str, first: str, *numbers: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="italic", pad_edge=False)
+def _show(console: Console, title: str, table: Table) -> None:
+    console.print(Text(f"\n{title}", style="italic"))
+    console.print(table)
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(first, overflow="fold")
     for heading in numbers:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     return table
 
 
 def _sides(report: ShadowReport) -> Table:
     total = report.total
-    pairs = figures.counted(total.production.count, "pair")
-    table = _table(f"Both sides; latency over {pairs} that both answered", "", "errors", "p50", "p95")
+    table = _table("side", "errors", "p50", "p95")
     for name, rate, latency in (
         ("production", total.production_error_rate, total.production),
         (f"shadow {report.shadow}", total.shadow_error_rate, total.shadow),
@@ -76,7 +81,7 @@ def _sides(report: ShadowReport) -> Table:
 
 
 def _routes(accounts: tuple[Account, ...]) -> Table:
-    table = _table("Routes", "route", "calls", "coverage", "agreement (95 % interval)")
+    table = _table("route", "calls", "coverage", "agreement (95 % interval)")
     for account in accounts:
         agreement = figures.interval(account.agreement)
         table.add_row(
@@ -94,7 +99,7 @@ def _books(report: ShadowReport) -> Table:
     if 1 < len(report.routes) <= _ROUTE_COLUMNS:
         accounts += report.routes
     headings = [figures.printable(account.route) or "calls" for account in accounts]
-    table = _table("Closed books: where every eligible call ended", "bucket", *headings)
+    table = _table("bucket", *headings)
     for bucket in report.total.buckets:
         table.add_row(bucket, *(f"{account.buckets[bucket]:,}" for account in accounts))
     if any(account.unaccounted for account in accounts):
@@ -108,18 +113,20 @@ def _books(report: ShadowReport) -> Table:
 
 
 def _differences(report: ShadowReport) -> Table:
-    table = _table("Where the two differ most often", "difference", "times")
+    table = _table("difference", "times")
     for change in report.label_changes:
         pair = f"production {change.production}, shadow {change.shadow}"
         table.add_row(Text(figures.printable(pair)), f"{change.count:,}")
     for difference in report.differences:
-        table.add_row(Text(figures.printable(difference.path)), f"{difference.count:,}")
+        if difference.path != _WHOLE or not report.label_changes:
+            path = "the whole prediction" if difference.path == _WHOLE else difference.path
+            table.add_row(Text(figures.printable(path)), f"{difference.count:,}")
     return table
 
 
 def _show_disagreements(console: Console, report: ShadowReport) -> None:
     total = figures.counted(report.total.disagree, "disagreement")
-    console.print(Text(f"The most divergent of {total}", style="italic"))
+    console.print(Text(f"\nThe most divergent of {total}", style="italic"))
     for disagreement in report.disagreements:
         delta = "" if disagreement.delta is None else f", delta {disagreement.delta:.4g}"
         request = f"{disagreement.request_id}, {figures.moment(disagreement.ts_us)}{delta}"

@@ -54,7 +54,7 @@ def _fault_sentence(fault: str, total: Account) -> str:
 
 def _where_to_look(session: Session) -> list[str]:
     lines = [
-        "Where to look",
+        "\nWhere to look",
         f"  store and logs  {session.folder}",
         f"  the report      shadow-mw report --store {session.store}",
     ]

@@ -10,7 +10,7 @@ import msgspec
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.figures import interval, milliseconds, printable, share
-from shadow_mw.records import Latency, ShadowStatistics, Statistics
+from shadow_mw.records import BUCKETS, Latency, ShadowStatistics, Statistics
 from shadow_mw.stats import ratio
 from shadow_mw.stores.reader import open_reader
 
@@ -45,9 +45,11 @@ def _shadow_rows(shadow: ShadowStatistics) -> list[tuple[str, str]]:
     agree, disagree = shadow.count("agree"), shadow.count("disagree")
     eligible, answered = shadow.count("eligible"), shadow.count("compared") + shadow.count("incomparable")
     failed = shadow.count("shadow_error") + shadow.count("shadow_timeout")
+    share_answered = share(answered / eligible if eligible else None)
+    under_way = eligible - sum(shadow.count(bucket) for bucket in BUCKETS)
     return [
         ("agreement", interval(ratio(agree, agree + disagree))),
-        ("coverage", f"{share(answered / eligible if eligible else None)} of {eligible:,} eligible calls"),
+        ("coverage", f"{share_answered} of {eligible:,} eligible calls, {under_way:,} under way"),
         ("production", _latency(shadow.production)),
         ("shadow", f"{_latency(shadow.answers)}, failed {failed:,}"),
         ("breaker", f"{shadow.circuit}, kept {shadow.count('circuit_open'):,} calls from the shadow"),
