@@ -1,0 +1,187 @@
+"""Writes the reference pages that are read off the code: `python docs/generate.py`."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from pydantic import ByteSize
+
+from shadow_mw import exceptions, records
+from shadow_mw.settings import Settings, variable
+
+HERE = Path(__file__).parent
+
+
+def settings_page() -> str:
+    """One row a variable."""
+    rows = [
+        f"| `{variable(name)}` | {_default(field.get_default())} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return _SETTINGS_HEAD + "\n".join(rows) + "\n" + _SETTINGS_FOOT
+
+
+def errors_page() -> str:
+    """The tree, then a line an error."""
+    tree = inspect.cleandoc(exceptions.__doc__ or "").split("::\n", 1)[1]
+    kinds = [kind for _, kind in inspect.getmembers(exceptions, inspect.isclass)]
+    lines = [f"- **`{kind.__name__}`**: {_summary(kind)}" for kind in kinds]
+    return _ERRORS_HEAD + f"```text\n{inspect.cleandoc(tree)}\n```\n\n" + "\n".join(lines) + "\n"
+
+
+def records_page() -> str:
+    """The fields of a comparison and of a tally, with the words of the books."""
+    parts = [_RECORDS_HEAD]
+    for kind in (records.Comparison, records.Tally):
+        parts.append(
+            f"\n## `{kind.__name__}`\n\n{inspect.getdoc(kind)}\n\n| field | type | meaning |\n|---|---|---|\n"
+        )
+        parts.extend(
+            f"| `{name}` | `{_type(annotation)}` | {_FIELDS.get(name, '')} |\n"
+            for name, annotation in kind.__annotations__.items()
+        )
+    return "".join(parts) + _RECORDS_FOOT
+
+
+def _summary(kind: type) -> str:
+    return (inspect.getdoc(kind) or "").split("\n\n")[0]
+
+
+def _type(annotation: str) -> str:
+    return annotation.replace(" | None", "?")
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"`{', '.join(str(item) for item in value)}`" if value else ""
+    if isinstance(value, bool):
+        return f"`{int(value)}`"
+    if isinstance(value, ByteSize):
+        return f"`{value.human_readable(separator='').replace('.0', '')}`"
+    return f"`{value}`" if value != "" else ""
+
+
+_SETTINGS_HEAD = """# Settings
+
+Every setting is an environment variable; each may also be given as a keyword in lower case without the
+prefix, which wins: `app.add_middleware(ShadowMiddleware, sample_rate=0.1)`. A wrong value stops the app at its
+start with a sentence that names the variable and the mend. `shadow-mw check` prints what is in force and where
+each value came from. An empty variable counts as not set.
+
+| variable | default | meaning |
+|---|---|---|
+"""
+
+_SETTINGS_FOOT = """
+Spans and metrics are set up by the standard `OTEL_*` variables and by nothing of ours: see
+[telemetry](telemetry.md).
+"""
+
+_ERRORS_HEAD = """# Errors
+
+What production's caller gets is never changed by any of these: a `ShadowError` ends in the record of its
+comparison, a `StoreError` in a warning and a counter. Only a `SettingsError` is raised where you see it: when the
+app starts.
+
+"""
+
+_RECORDS_HEAD = """# Records
+
+The store is a folder (`SHADOW_STORE`, `.shadow` by default): `hot/*.jsonl`, one growing segment a process, and
+`cold/` and `tallies/` with the same records as Parquet once `shadow-mw compact` or a reader has moved them there.
+Any tool that reads JSON lines or Parquet reads it. `SHADOW_STORE_BYTES` and `SHADOW_RETENTION_DAYS` bound it.
+A store belongs to one host: it is locked with `flock`, which network file systems do not keep.
+
+A record is written once, when both sides are known. Killing the process at any moment loses at most what was not
+written yet (half a second) and harms nothing that was there; a power failure may cost what the operating system
+had not brought to the disk.
+"""
+
+_RECORDS_FOOT = """
+## The closed books
+
+Every eligible request ends in exactly one bucket, for each shadow:
+
+`eligible = compared + incomparable + shadow_error + shadow_timeout + circuit_open + queue_full + too_large +
+production_error + worker_lost`
+
+| word | meaning |
+|---|---|
+| `eligible` | a request to a predict route that the policy does not leave out |
+| `compared` | both sides answered, and a comparator judged: `agree` or `disagree` |
+| `incomparable` | both sides answered, and no comparison was possible; the record says why |
+| `shadow_error` | the shadow failed: no connection, a broken one, a status outside 2xx, too large an answer |
+| `shadow_timeout` | no complete answer within `SHADOW_TIMEOUT_SECONDS` |
+| `circuit_open` | not asked, because the circuit of this shadow was open; no record, only the count |
+| `queue_full` | not asked, because `SHADOW_QUEUE_SIZE` or `SHADOW_QUEUE_BYTES` was reached; only the count |
+| `too_large` | a body was larger than `SHADOW_MAX_BODY_BYTES`; only the count |
+| `production_error` | production gave no prediction: it raised, or answered with a status outside 2xx. The shadow is asked all the same, so that the error rates of both can be compared |
+| `worker_lost` | handed over, and the worker ended before it was done |
+
+Beside the books stand the skips: `not_sampled` (by `SHADOW_SAMPLE_RATE`), `loop` (the request is a shadow's own) and
+`request_incomplete` (the app answered, or the client left, before the request body was complete).
+**Coverage** is the share of eligible requests that the shadow answered. **Agreement** is
+agree / (agree + disagree), and is never shown without coverage.
+"""
+
+_FIELDS = {
+    "schema_version": "rises only when a field changes its meaning; fields may be added at any time",
+    "record_id": "UUIDv7, the key",
+    "request_id": "`X-Request-ID` if acceptable, else the trace id, else a UUIDv7; clients may repeat it",
+    "trace_id": "hex, empty without telemetry",
+    "production_span_id": "hex",
+    "shadow_span_id": "hex",
+    "ts_us": "microseconds of Unix time: when the request was complete; of a tally the start of its minute",
+    "service": "`OTEL_SERVICE_NAME`",
+    "instance": "host and process",
+    "route": "the route as in `SHADOW_ROUTES`, never the raw path",
+    "method": "HTTP method",
+    "shadow": "the name of the shadow",
+    "role": "`shadow`, or `control` for a second copy of production",
+    "production_version": "reserved",
+    "shadow_version": "reserved",
+    "sample_rate": "`SHADOW_SAMPLE_RATE` when it was decided",
+    "mode": "`async` or `sync`",
+    "queue": "`SHADOW_QUEUE`",
+    "bucket": "its place in the closed books",
+    "outcome": "the shadow's: `answered`, `error` or `timeout`",
+    "error_type": "the shadow's: an error's name or a status",
+    "error": "one sentence on it",
+    "production_outcome": "`answered` or `error`",
+    "production_error_type": "an exception's name, a status, `disconnected`, …",
+    "production_status": "HTTP status, 0 for none",
+    "shadow_status": "HTTP status, 0 for none",
+    "production_us": "from the complete request to the last byte, monotonic microseconds",
+    "shadow_us": "the whole shadow call, monotonic microseconds",
+    "queue_us": "how long the exchange waited before its shadow was asked",
+    "comparator": "which one judged",
+    "verdict": "`agree`, `disagree`, `incomparable`, or `none` where a side failed",
+    "reason": "why the predictions are incomparable",
+    "delta": "their distance in the comparator's own unit",
+    "diff_paths": "where they differ, at most 20 JSON paths",
+    "production_label": "where the comparator knows labels",
+    "shadow_label": "",
+    "production_score": "",
+    "shadow_score": "",
+    "segments": "reserved",
+    "features": "JSON text, redacted, cut at `SHADOW_RECORD_CHARS`",
+    "production_prediction": "as above",
+    "shadow_prediction": "as above",
+    "truncated": "true when one of the three texts was cut",
+    "counts": "what was added since the last tally, by the words of the closed books and `agree`, `disagree`, "
+    "`records_dropped`; zeros are left out",
+}
+
+#: Every generated page and what makes it.
+PAGES = {"settings.md": settings_page, "errors.md": errors_page, "records.md": records_page}
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, make in PAGES.items():
+        (HERE / name).write_text(make())
+
+
+if __name__ == "__main__":
+    main()
