@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,9 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shadow_mw.assembly.installation import Installation, install
 from shadow_mw.capture import Capture
 from shadow_mw.guard import Guard
+from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
 from shadow_mw.records import Headers
 from shadow_mw.telemetry.context import current_parent
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _READING_HEADERS = (b"content-type", b"content-encoding")
 _guard = Guard("capturing an exchange")
@@ -28,7 +32,7 @@ class ShadowMiddleware:
     Bytes, order, timing and errors of the app stay as they are without it.
     """
 
-    def __init__(self, app: ASGIApp, **settings: Any) -> None:
+    def __init__(self, app: ASGIApp, **settings: Unpack[Keywords]) -> None:
         """Put the middleware in front of `app`.
 
         Raises:

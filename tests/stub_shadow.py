@@ -100,7 +100,7 @@ class StubShadow:
             self.asked.append(asked)
             self._arrival.notify_all()
 
-    def __enter__(self) -> StubShadow:
+    def __enter__(self) -> StubShadow:  # noqa: PYI034 (typing.Self came with Python 3.11)
         self._thread.start()
         return self
 

@@ -53,6 +53,7 @@ def make_worker(
         Metrics(telemetry.meter, snapshot),
         telemetry,
         books,
+        flush_seconds=settings.drain_seconds,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anyio
+import anyio.to_thread
+import msgspec
 
 from shadow_mw.books import Books
 from shadow_mw.guard import Guard
@@ -40,8 +42,10 @@ class Worker:
         metrics: Metrics,
         telemetry: Telemetry,
         books: Books,
+        *,
+        flush_seconds: float,
     ) -> None:
-        """Take the parts, already wired."""
+        """Take the parts, already wired; exporters get `flush_seconds` to hand over what they hold."""
         self._lanes = lanes
         self._judge = judge
         self._recorder = recorder
@@ -49,6 +53,7 @@ class Worker:
         self._metrics = metrics
         self._telemetry = telemetry
         self._books = books
+        self._flush_seconds = flush_seconds
         self._open: dict[str, Pending] = {}
         self._guard = Guard("judging an exchange")
 
@@ -66,6 +71,7 @@ class Worker:
                             self._take(delivery)
                     for lane in self._lanes:
                         lane.end()
+                await self.flush()
                 group.cancel_scope.cancel()
         finally:
             await self._stop()
@@ -73,7 +79,7 @@ class Worker:
     async def flush(self) -> None:
         """Bring everything that is judged to the store and the exporters."""
         await self._recorder.flush()
-        await anyio.to_thread.run_sync(self._telemetry.flush, 5.0)
+        await anyio.to_thread.run_sync(self._telemetry.flush, self._flush_seconds, abandon_on_cancel=True)
 
     def statistics(self, mode: Mode, queue: str) -> Statistics:
         """A snapshot of all shadows."""
@@ -184,6 +190,7 @@ class Worker:
                 await self._recorder.flush()
             with self._guard:
                 await anyio.to_thread.run_sync(self._telemetry.shutdown, _FINAL_FLUSH_SECONDS / 2)
+                self._metrics.close()  # only now, for the shutdown makes the last collection
             for lane in self._lanes:
                 with self._guard:
                     await lane.aclose()
@@ -191,8 +198,6 @@ class Worker:
 
 
 def _with_spans(comparison: Comparison, pending: Pending, asked: Asked) -> Comparison:
-    import msgspec
-
     return msgspec.structs.replace(
         comparison,
         trace_id=pending.spans.trace_id,

@@ -1,0 +1,42 @@
+"""The settings as keyword arguments, for type checkers and editors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from shadow_mw.records import Mode
+
+
+class Keywords(TypedDict, total=False):
+    """Every setting by its name in lower case without the prefix; `Settings` says what each means."""
+
+    enabled: bool
+    targets: str | Sequence[str]
+    routes: str | Sequence[str]
+    mode: Mode
+    queue: str
+    sample_rate: float
+    timeout_seconds: float
+    max_concurrency: int
+    queue_size: int
+    queue_bytes: int | str
+    max_body_bytes: int | str
+    breaker_failures: int
+    breaker_reset_seconds: float
+    prediction: str
+    features: str
+    compare: str
+    rtol: float
+    atol: float
+    ignore: str | Sequence[str]
+    redact: str | Sequence[str]
+    forward_headers: str | Sequence[str]
+    request_id_header: str
+    echo_request_id: bool
+    store: str
+    store_bytes: int | str
+    retention_days: float
+    record_chars: int
+    trace: Literal["same", "linked"]
+    drain_seconds: float
