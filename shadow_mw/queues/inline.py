@@ -50,12 +50,14 @@ class InlineQueue:
         lost: Callable[[list[Message]], None],
         size: int,
         size_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build the engine on its thread, on first use; messages that no engine took go to `lost`."""
         self._make_engine = engine
         self._lost = lost
         self._size = size
         self._size_bytes = size_bytes
+        self._clock = clock
         self._guard = Guard("handing an exchange over")
         self.reset()
 
@@ -118,7 +120,7 @@ class InlineQueue:
     def _ensure_run(self) -> _Run | None:
         if self._run is not None and self._run.is_alive:
             return self._run
-        now = time.monotonic()
+        now = self._clock()
         crashed = self._run is not None
         if crashed and now - self._last_start < _RESTART_SECONDS:
             return None
