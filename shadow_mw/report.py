@@ -26,7 +26,6 @@ SELECT shadow, route, count(*) AS records,
     count(*) FILTER (bucket IN ('compared', 'incomparable')) AS judged,
     count(*) FILTER (bucket = 'production_error' AND outcome = 'answered') AS answered_alone,
     count(*) FILTER (bucket = 'production_error' AND outcome IN ('error', 'timeout')) AS failed_both,
-    count(*) FILTER (bucket = 'circuit_open' AND production_outcome <> 'answered') AS failed_unasked,
     count(*) FILTER (outcome = 'answered' AND production_outcome = 'answered') AS pairs,
     quantile_cont(production_us, [0.5, 0.95])
         FILTER (outcome = 'answered' AND production_outcome = 'answered') AS production_us,
@@ -99,7 +98,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float | None
     """answered / eligible; None where nothing was eligible."""
     production_error_rate: float | None
-    """Production's failures / eligible, those behind an open circuit too."""
+    """`production_error` / eligible; not among them are failures that ended in another bucket, as behind an
+    open circuit."""
     shadow_error_rate: float | None
     """The shadow's errors and timeouts / requests that it was asked."""
     production: Latency
@@ -247,7 +247,6 @@ def _account(route: str, counts: Mapping[str, int], records: Mapping[str, Any]) 
     agree, disagree = counts.get("agree", 0), counts.get("disagree", 0)
     answered = buckets["compared"] + buckets["incomparable"] + records.get("answered_alone", 0)
     failed = buckets["shadow_error"] + buckets["shadow_timeout"] + records.get("failed_both", 0)
-    production_failed = buckets["production_error"] + records.get("failed_unasked", 0)
     return Account(
         route=route,
         eligible=eligible,
@@ -259,7 +258,7 @@ def _account(route: str, counts: Mapping[str, int], records: Mapping[str, Any]) 
         agreement=ratio(agree, agree + disagree),
         answered=answered,
         coverage=_share(answered, eligible),
-        production_error_rate=_share(production_failed, eligible),
+        production_error_rate=_share(buckets["production_error"], eligible),
         shadow_error_rate=_share(failed, answered + failed),
         production=_latency(records, "production_us"),
         shadow=_latency(records, "shadow_us"),

@@ -19,13 +19,11 @@ FATES = {
     "incomparable": ("incomparable", "answered", "answered"),
     "shadow_error": ("shadow_error", "error", "answered"),
     "shadow_timeout": ("shadow_timeout", "timeout", "answered"),
-    "circuit_open": ("circuit_open", "circuit_open", "answered"),
-    "both_failed_unasked": ("circuit_open", "circuit_open", "error"),
     "production_error": ("production_error", "answered", "error"),
     "both_failed": ("production_error", "error", "error"),
 }
 #: Fates that leave a count and no record.
-UNRECORDED = ("queue_full", "too_large", "worker_lost")
+UNRECORDED = ("circuit_open", "queue_full", "too_large", "worker_lost")
 SKIPPED = ("not_sampled", "loop", "request_incomplete")
 
 

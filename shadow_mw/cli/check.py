@@ -59,13 +59,17 @@ def _print_settings(settings: Settings) -> None:
     names = [variable(field) for field in type(settings).model_fields]
     width = max(map(len, names))
     for field, name in zip(type(settings).model_fields, names, strict=True):
-        print(f"{name:<{width}}  {_shown(getattr(settings, field))}  ({origin(field, {})})")
+        print(f"{name:<{width}}  {origin(field, {}):<11}  {_shown(getattr(settings, field))}")
     print()
 
 
 def _shown(value: object) -> str:
+    from pydantic import ByteSize
+
     if isinstance(value, bool):
         return "1" if value else "0"
+    if isinstance(value, ByteSize):
+        return f"{int(value)} ({value.human_readable()})"
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value) or "(none)"
     return str(value) or "(empty)"

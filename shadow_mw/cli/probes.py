@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,19 +15,17 @@ import httpx
 import msgspec
 
 from shadow_mw.compare.choice import make_comparator
-from shadow_mw.exceptions import ShadowMWError, StoreError
+from shadow_mw.exceptions import SettingsError, ShadowMWError, StoreError
 from shadow_mw.settings import Settings
 from shadow_mw.stores.layout import Layout
 from shadow_mw.targets import Target
+from shadow_mw.telemetry.exporters import Signal, exporter_names, open_exporters
 
 _LONGEST_PROBE_SECONDS = 10.0
-_OTLP_VARIABLES = (
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-)
+_SIGNALS: tuple[Signal, ...] = ("traces", "metrics")
+_OTLP_DEFAULT = "http://localhost:4317"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_OTLP_GRPC_PORT = 4317
+_GRPC_PORT = 4317
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -93,12 +90,19 @@ async def _options(target: Target) -> int:
         return response.status_code
 
 
-def _cause(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _cause(error: BaseException) -> str:
+    """What the operating system said at the bottom of the chain, else what the client said."""
+    deepest = error
+    while deepest.__cause__ or deepest.__context__:
+        deepest = deepest.__cause__ or deepest.__context__ or deepest
+    if isinstance(deepest, ConnectionError) and deepest.errno:
+        return os.strerror(deepest.errno)  # asyncio puts a sentence of its own into `strerror`
+    reason = deepest.strerror if isinstance(deepest, OSError) else ""
+    return reason or str(error) or type(error).__name__
 
 
 def _mend(error: httpx.ConnectError) -> str:
-    text = str(error).lower()
+    text = f"{error} {_cause(error)}".lower()
     if "certificate" in text or "ssl" in text or "tls" in text:
         return "its certificate is not trusted, or it does not speak TLS; check https:// against http://"
     if "name or service" in text or "nodename" in text or "getaddrinfo" in text or "resolution" in text:
@@ -140,21 +144,33 @@ def probe_comparator(settings: Settings) -> Finding:
     try:
         make_comparator(settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore)
     except ShadowMWError as error:
-        return Finding(False, f"comparator {settings.compare}: {error}")
+        return Finding(False, str(error))
     finally:
         sys.path.pop(0)
     return Finding(True, f"comparator {settings.compare}")
 
 
-def _probe_otlp(deadline_seconds: float) -> Iterator[Finding]:
-    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        yield Finding(True, "OTLP: OTEL_SDK_DISABLED is true, so no spans and metrics are sent")
-        return
-    endpoints = {name: os.environ[name] for name in _OTLP_VARIABLES if os.environ.get(name)}
-    if not endpoints:
-        yield Finding(True, "OTLP: OTEL_EXPORTER_OTLP_ENDPOINT is not set, so no spans and metrics are sent")
-    for name, endpoint in endpoints.items():
-        yield probe_otlp(name, endpoint, deadline_seconds)
+def _probe_otlp(deadline_seconds: float) -> list[Finding]:
+    """Set the exporters up as the worker would, then try each endpoint once."""
+    names = {signal: exporter_names(signal) for signal in _SIGNALS}
+    if not any(names.values()):
+        return [Finding(True, "OTLP: no OTEL_* variable names an endpoint, so no spans and metrics are sent")]
+    try:
+        for signal in _SIGNALS:
+            for exporter in open_exporters(signal):
+                exporter.shutdown()
+    except SettingsError as error:
+        return [Finding(False, f"OTLP: {error}")]
+    variables = {_endpoint_variable(signal) for signal in _SIGNALS if "otlp" in names[signal]}
+    return [
+        probe_otlp(variable, os.environ.get(variable) or _OTLP_DEFAULT, deadline_seconds)
+        for variable in sorted(variables)
+    ]
+
+
+def _endpoint_variable(signal: Signal) -> str:
+    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
+    return own if os.environ.get(own) else "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def probe_otlp(name: str, endpoint: str, deadline_seconds: float) -> Finding:
@@ -178,4 +194,4 @@ def _address(endpoint: str) -> tuple[str, int]:
     parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
     if not parts.hostname:
         raise ValueError("it names no host")
-    return parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme, _OTLP_GRPC_PORT)
+    return parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme, _GRPC_PORT)

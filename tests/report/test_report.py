@@ -44,7 +44,6 @@ def check_account(account: Account, expected: list[Call]) -> None:
     assert sum(account.buckets.values()) + account.unaccounted == eligible
     assert account.unaccounted == number("in_flight")
     assert account.buckets["compared"] == number("agree", "disagree")
-    assert account.buckets["circuit_open"] == number("circuit_open", "both_failed_unasked")
     for fate in (*UNRECORDED, "incomparable", "shadow_error", "shadow_timeout"):
         assert account.buckets[fate] == number(fate)
     assert account.skipped == {skip: number(skip) for skip in SKIPPED}
@@ -52,7 +51,7 @@ def check_account(account: Account, expected: list[Call]) -> None:
     assert account.answered == answered
     assert account.coverage == (answered / eligible if eligible else None)
     assert account.shadow_error_rate == (failed / (answered + failed) if answered + failed else None)
-    broken = number("production_error", "both_failed", "both_failed_unasked")
+    broken = number("production_error", "both_failed")
     assert account.production_error_rate == (broken / eligible if eligible else None)
     assert account.production.count == account.shadow.count == number("agree", "disagree", "incomparable")
 

@@ -1,0 +1,181 @@
+"""The demo, run as a user runs it: real servers, real models, with and without a fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from shadow_mw.demo.servers import closed_port
+
+REQUESTS = 60
+FAULTS = ("", "slow", "down", "errors", "wrong")
+COMMAND = [sys.executable, "-m", "shadow_mw", "demo"]
+# The autouse fixture that cleans the environment does not reach fixtures of the module.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+
+
+def run_demo(folder: Path, fault: str) -> subprocess.CompletedProcess[str]:
+    arguments = ["--requests", str(REQUESTS), "--mode", "sync" if fault == "errors" else "async"]
+    if fault:
+        arguments += ["--shadow-fault", fault]
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        check=False,
+        env=ENVIRONMENT | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One run for each fault, two at a time, since most of each is importing scikit-learn."""
+    folders = [tmp_path_factory.mktemp(f"demo-{fault or 'healthy'}") for fault in FAULTS]
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(run_demo, folders, FAULTS))
+    return {fault: (run, folder) for fault, run, folder in zip(FAULTS, ended, folders, strict=True)}
+
+
+def total_of(folder: Path) -> dict:
+    (store,) = folder.glob("shadow-mw-demo-*/store")
+    command = [sys.executable, "-m", "shadow_mw", "report", "--store", str(store), "--json"]
+    report = subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True, timeout=60)
+    return json.loads(report.stdout)["shadows"][0]["total"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_production_answers_every_call_and_the_books_close(runs, fault):
+    run, folder = runs[fault]
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == ""
+    assert f"Production answered {REQUESTS} of {REQUESTS} predict calls" in run.stdout
+    total = total_of(folder)
+    assert total["eligible"] == REQUESTS
+    assert sum(total["buckets"].values()) == REQUESTS
+    assert total["records"] == REQUESTS - total["buckets"]["circuit_open"]
+    assert total["buckets"]["production_error"] == 0
+
+
+def test_a_healthy_shadow_really_disagrees_now_and_then(runs):
+    run, folder = runs[""]
+    total = total_of(folder)
+    assert total["agree"] > total["disagree"] > 0
+    assert "Where the two differ most often" in run.stdout
+    assert "Where to look" in run.stdout
+    assert re.search(r"shadow-mw report --store \S+/store", run.stdout)
+
+
+@pytest.mark.parametrize(
+    ("fault", "bucket", "words"),
+    [
+        ("slow", "shadow_timeout", "the shadow answered too late"),
+        ("down", "shadow_error", "the shadow refused connections"),
+        ("errors", "shadow_error", "the shadow answered 500"),
+    ],
+)
+def test_a_failing_shadow_opens_its_breaker(runs, fault, bucket, words):
+    run, folder = runs[fault]
+    buckets = total_of(folder)["buckets"]
+    assert buckets[bucket] >= 5
+    assert buckets["circuit_open"] > 0
+    assert buckets["compared"] == 0
+    assert f"Meanwhile {words}" in run.stdout
+    assert f"its breaker opened and kept {buckets['circuit_open']} calls from it" in run.stdout
+
+
+def test_a_wrong_shadow_loses_agreement_and_nothing_else(runs):
+    run, folder = runs["wrong"]
+    total = total_of(folder)
+    assert total["agreement"]["rate"] < 0.5
+    assert total["buckets"]["circuit_open"] == 0
+    assert "Meanwhile the shadow answered nonsense" in run.stdout
+
+
+def test_a_taken_port_is_a_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = subprocess.run(
+            [*COMMAND, "--port", str(port)],
+            check=False,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert run.returncode == 1
+    assert f"port {port} cannot be used" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_closed_port_refuses():
+    with closed_port() as port, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5).close()
+
+
+def start_endless(tmp_path) -> tuple[subprocess.Popen[str], int]:
+    """A demo without an end, once production answers; the process and production's port."""
+    process = subprocess.Popen(
+        COMMAND, env=ENVIRONMENT | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = re.search(r"127\.0\.0\.1:(\d+)/predict", line)
+        if found:
+            return process, int(found[1])
+    raise AssertionError("the demo did not start")
+
+
+def wait_until_closed(port: int, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"port {port} still accepts connections")
+
+
+def test_ctrl_c_ends_with_the_report_and_leaves_nobody(tmp_path):
+    process, port = start_endless(tmp_path)
+    with process:
+        line = process.stdout.readline()
+        assert line.startswith("predict calls")
+        process.send_signal(signal.SIGINT)
+        text = process.stdout.read()
+    assert process.returncode == 0
+    answered, sent = re.search(r"Production answered (\d+) of (\d+)", text).groups()
+    assert answered == sent != "0"
+    assert total_of(tmp_path)["eligible"] == int(sent)
+    wait_until_closed(port)
+
+
+def test_servers_do_not_outlive_a_killed_demo(tmp_path):
+    script = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from shadow_mw.demo.servers import Server, free_port\n"
+        "port = free_port()\n"
+        f"server = Server('challenger', port, Path({str(tmp_path / 'log')!r}), os.environ)\n"
+        "server.wait_until_ready(time.monotonic() + 60)\n"
+        "print(port, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as demo:
+        port = int(demo.stdout.readline())
+        demo.kill()
+    wait_until_closed(port)
