@@ -21,6 +21,7 @@ from shadow_mw.stores.files import make_folder, sync_file, sync_folder
 from shadow_mw.stores.journal import Journal, read_journal, settle, write_journal
 from shadow_mw.stores.layout import Layout, day_of, reason
 from shadow_mw.stores.locks import locked
+from shadow_mw.stores.publication import publishing
 from shadow_mw.stores.retention import dead_segment
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _GROUP_BYTES = 64 * 2**20
 _GROUP_FILES = 200
-_PUBLISH_WAIT_SECONDS = 10.0
 
 
 class Compacted(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ def _compact(
 def _recover(layout: Layout) -> None:
     """Deal with what a killed compaction left; the caller holds the compact lock."""
     if journal := read_journal(layout):
-        with _publishing(layout):
+        with publishing(layout):
             settle(layout, journal)
     shutil.rmtree(layout.tmp, ignore_errors=True)
 
@@ -172,7 +172,7 @@ def _publish(
     sources = tuple(path.relative_to(layout.root).as_posix() for path in segments)
     targets = tuple(path.relative_to(layout.root).as_posix() for path in parts.values())
     journal = Journal(sources=sources, targets=targets)
-    with _publishing(layout):
+    with publishing(layout):
         write_journal(layout, journal)
         on_step("journalled")
         for draft, target in parts.items():
@@ -186,15 +186,6 @@ def _publish(
             on_step("unlinked")
         settle(layout, journal)
     on_step("settled")
-
-
-@contextlib.contextmanager
-def _publishing(layout: Layout) -> Iterator[None]:
-    """Alone with the list of files: readers and retention hold the lock only while they list it."""
-    with locked(layout.publish_lock, wait_seconds=_PUBLISH_WAIT_SECONDS) as held:
-        if not held:
-            raise StoreError(f"the store at {layout.root} is being listed for too long: try again later")
-        yield
 
 
 def _size(path: Path) -> int:

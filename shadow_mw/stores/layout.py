@@ -30,6 +30,7 @@ class Layout:
         tmp/            what a compaction is making
         journal.json    what a compaction is about to put in place and take away
         compact.lock    held by the one compaction
+        gate.lock       passed on the way to the next, so that whoever waits for that gets it
         publish.lock    held for a moment: shared to list files, exclusive to put compacted ones in place
     """
 
@@ -40,6 +41,7 @@ class Layout:
         self.tmp = self.root / "tmp"
         self.journal = self.root / "journal.json"
         self.compact_lock = self.root / "compact.lock"
+        self.gate_lock = self.root / "gate.lock"
         self.publish_lock = self.root / "publish.lock"
         self._format = self.root / "FORMAT"
 
@@ -55,7 +57,7 @@ class Layout:
         if not self._format.exists():
             self._found()
         self._check_version()
-        for path in (self.compact_lock, self.publish_lock):
+        for path in (self.compact_lock, self.gate_lock, self.publish_lock):
             if not path.exists():
                 path.touch(mode=0o600)
         make_folder(self.hot)
@@ -79,11 +81,12 @@ class Layout:
 
     def segments(self) -> list[Path]:
         """The hot segments, oldest day first."""
-        return sorted(self.hot.glob("*.jsonl"))
+        return [path for path in _listed(self.hot) if path.suffix == ".jsonl"]
 
     def parts(self, kind: type) -> list[Path]:
         """The compacted files of one kind of record, oldest day first."""
-        return sorted((self.root / PART_FOLDERS[kind]).glob("dt=*/part-*.parquet"))
+        days = (day for day in _listed(self.root / PART_FOLDERS[kind]) if day.name.startswith("dt="))
+        return [path for day in days for path in _listed(day) if path.suffix == ".parquet"]
 
     def day_folder(self, kind: type, day: str) -> Path:
         """Where the compacted files of a day belong."""
@@ -125,6 +128,14 @@ def day_of(path: Path) -> str:
 def reason(error: OSError) -> str:
     """What the operating system says, in words alone."""
     return error.strerror or str(error)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder, sorted, nothing where it is missing. Unlike `Path.glob` it reports a refusal."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from shadow_mw.stores.columns import records
 from shadow_mw.stores.engine import connect, first_line
 from shadow_mw.stores.journal import read_journal
 from shadow_mw.stores.layout import Layout, readable
-from shadow_mw.stores.locks import locked
+from shadow_mw.stores.publication import listing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,7 +26,7 @@ _LIST_WAIT_SECONDS = 10.0
 _ATTEMPTS = 5
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class _Snapshot(msgspec.Struct, frozen=True):
     """The files that hold every record once at one moment. Immutable."""
 
     segments: list[Path]
@@ -83,11 +83,13 @@ class StoreReader:
         import duckdb
 
         try:
+            with contextlib.suppress(duckdb.IOException):
+                return self._rows(sql, parameters)
+            # A file went away since the snapshot. Retention seldom does that; compactions wait for us now.
             for _ in range(_ATTEMPTS - 1):
-                with contextlib.suppress(duckdb.IOException):
+                with contextlib.suppress(duckdb.IOException), _listed(self._layout):
+                    self._define_tables()
                     return self._rows(sql, parameters)
-                # Retention or a compaction took a file away since the snapshot.
-                self._is_defined = False
             return self._rows(sql, parameters)
         except duckdb.Error as error:
             message = f"the store at {self._layout.root} could not be queried: {first_line(error)}"
@@ -95,15 +97,16 @@ class StoreReader:
 
     def _rows(self, sql: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
         if not self._is_defined:
-            self._define_tables()
+            with _listed(self._layout):
+                self._define_tables()
         cursor = self._database.execute(sql, list(parameters))
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _define_tables(self) -> None:
-        snapshot = take_snapshot(self._layout)
+        files = _files(self._layout)
         for name, kind in (("comparisons", Comparison), ("tallies", Tally)):
-            query = records(kind, snapshot.segments, snapshot.parts[kind])
+            query = records(kind, files.segments, files.parts[kind])
             self._database.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
         self._is_defined = True
 
@@ -127,21 +130,22 @@ def open_reader(folder: Path | str) -> StoreReader:
     return reader
 
 
-def take_snapshot(layout: Layout) -> Snapshot:
-    """List the files that count, without what an interrupted compaction made surplus.
-
-    Raises:
-        StoreError: the folder cannot be read.
-
-    """
+@contextlib.contextmanager
+def _listed(layout: Layout) -> Iterator[None]:
+    """Keep compactions from changing the list of files for a block; a copied store may lack the locks."""
     with readable(layout.root), contextlib.ExitStack() as stack:
-        if layout.publish_lock.exists():
-            lock = locked(layout.publish_lock, shared=True, wait_seconds=_LIST_WAIT_SECONDS)
-            if not stack.enter_context(lock):
-                raise StoreError(f"a compaction holds up the store at {layout.root}: try again later")
+        has_locks = layout.publish_lock.exists() and layout.gate_lock.exists()
+        if has_locks and not stack.enter_context(listing(layout, _LIST_WAIT_SECONDS)):
+            raise StoreError(f"a compaction holds up the store at {layout.root}: try again later")
+        yield
+
+
+def _files(layout: Layout) -> _Snapshot:
+    """The files that count, without what an interrupted compaction made surplus."""
+    with readable(layout.root):
         journal = read_journal(layout)
         surplus = set(journal.surplus(layout)) if journal else set()
-        return Snapshot(
+        return _Snapshot(
             segments=[path for path in layout.segments() if path not in surplus],
             parts={
                 kind: [path for path in layout.parts(kind) if path not in surplus]

@@ -13,7 +13,8 @@ from shadow_mw.exceptions import StoreError
 from shadow_mw.stores.files import BINARY
 from shadow_mw.stores.journal import read_journal
 from shadow_mw.stores.layout import PART_FOLDERS, Layout, day_of, utc_day
-from shadow_mw.stores.locks import HAVE_LOCKS, locked, try_lock
+from shadow_mw.stores.locks import HAVE_LOCKS, try_lock
+from shadow_mw.stores.publication import listing
 
 _DAY_SECONDS = 86_400
 
@@ -40,7 +41,7 @@ def prune(layout: Layout, limits: Limits, now: float) -> None:
     Ages count in whole days. The segment of a living process is never deleted, so the cap gives way where
     the segments of living processes alone exceed it. A disk that refuses is left for the next time.
     """
-    with contextlib.suppress(OSError, StoreError), locked(layout.publish_lock, shared=True) as held:
+    with contextlib.suppress(OSError, StoreError), listing(layout) as held:
         if held:
             _prune(layout, limits, now)
 
@@ -109,9 +110,11 @@ def _removed(file: _File, now: float) -> bool:
             file.path.unlink()
             return True
         with dead_segment(file.path, now) as dead:
-            if dead:
+            # It may have been new when it was measured, and have grown and died since.
+            is_same = dead and file.path.stat().st_size == file.size
+            if is_same:
                 file.path.unlink()
-            return dead
+            return is_same
     except OSError:
         return False
 

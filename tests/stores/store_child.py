@@ -18,15 +18,13 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - the test reads it
 
 
-def write(folder: str, name: str, segment_bytes: str) -> None:
-    """Write until stdin closes, naming each batch once it is acknowledged."""
+def write(folder: str, name: str, segment_bytes: str, batches: str) -> None:
+    """Write so many batches, naming each once it is acknowledged."""
     store = SegmentStore(folder, max_bytes=2**30, retention_days=30, segment_bytes=int(segment_bytes))
-    batch = 0
-    while not select.select([sys.stdin], [], [], 0)[0]:
+    for batch in range(int(batches)):
         size = batch % 17 + 1
-        store.write(comparisons(f"{name}.{batch}", size, features="x" * (batch % 13 * 500)))
+        store.write(comparisons(f"{name}.{batch}", size, features="x" * (batch % 13 * 100)))
         say(f"{name}.{batch} {size}")
-        batch += 1
     store.close()
 
 
@@ -47,8 +45,8 @@ def compact_on(folder: str) -> None:
     """Compact again and again until stdin closes."""
     segments = 0
     while not select.select([sys.stdin], [], [], 0)[0]:
-        segments += compact(folder, group_bytes=40_000).segments
-    say(str(segments + compact(folder, group_bytes=40_000).segments))
+        segments += compact(folder, group_bytes=500_000).segments
+    say(str(segments + compact(folder, group_bytes=500_000).segments))
 
 
 def forbid_modules(folder: str, *names: str) -> None:
@@ -89,6 +87,22 @@ def without(module: str, folder: str, action: str) -> None:
         elif action == "compact":
             say(str(compact(folder)))
     except MissingExtraError as error:
+        say(str(error))
+
+
+def read_as_another_user(folder: str) -> None:
+    """Read a store as a user who owns none of it."""
+    import duckdb  # noqa: F401 - the environment may be closed to the other user
+
+    from shadow_mw.exceptions import StoreError
+    from shadow_mw.stores.reader import open_reader
+
+    os.chdir(Path(folder).parent)
+    os.seteuid(65534)
+    try:
+        with open_reader(Path(folder).name) as reader:
+            say(" ".join(row["record_id"] for row in reader.rows("SELECT record_id FROM comparisons")))
+    except StoreError as error:
         say(str(error))
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from store_records import comparisons, files, ids, tally
 
 from shadow_mw.stores.compaction import compact
+from shadow_mw.stores.layout import Layout
+from shadow_mw.stores.retention import _files, _removed
 
 DAY_SECONDS = 86_400
 NOON = 1_800_000_000 // DAY_SECONDS * DAY_SECONDS + DAY_SECONDS // 2
@@ -79,3 +81,18 @@ def test_a_dead_empty_segment_is_swept(make_store, folder: Path) -> None:
     store.write(comparisons("b", 1))
 
     assert len(files(folder, "hot/*")) == 2
+
+
+def test_a_segment_that_was_empty_when_it_was_measured_is_not_swept(make_store, folder: Path) -> None:
+    """Between measuring and sweeping, a busy process may open, fill and leave a segment."""
+    store = make_store()
+    store.write(comparisons("a", 1))
+    store.close()
+    (segment,) = (folder / "hot").iterdir()
+    whole = segment.read_bytes()
+    segment.write_bytes(b"")
+    (measured,) = _files(Layout(folder), NOON)
+    segment.write_bytes(whole)
+
+    assert not _removed(measured, NOON)
+    assert ids(folder) == ["a-0"]

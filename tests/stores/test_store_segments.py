@@ -12,6 +12,8 @@ from shadow_mw.exceptions import StoreError
 from shadow_mw.stores.compaction import compact
 from shadow_mw.stores.segments import SegmentStore
 
+#: Python 3.12 and later warn of any fork of a process that has threads.
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 DAY_SECONDS = 86_400
 NOON = 1_800_000_000 // DAY_SECONDS * DAY_SECONDS + DAY_SECONDS // 2
 
@@ -102,6 +104,7 @@ def test_a_store_that_was_deleted_under_the_writer_is_made_anew(make_store, fold
     assert ids(folder) == ["kept-0"]
 
 
+@FORKS
 def test_a_forked_child_writes_to_a_segment_of_its_own(make_store, folder: Path) -> None:
     store = make_store()
     store.write(comparisons("before", 2))
@@ -116,6 +119,7 @@ def test_a_forked_child_writes_to_a_segment_of_its_own(make_store, folder: Path)
     assert ids(folder) == [f"{name}-{i}" for name in ("after", "before", "child") for i in (0, 1)]
 
 
+@FORKS
 def test_a_forked_child_does_not_keep_its_parents_segment_alive(make_store, folder: Path) -> None:
     store = make_store()
     store.write(comparisons("parent", 2))
@@ -135,6 +139,7 @@ def test_a_forked_child_does_not_keep_its_parents_segment_alive(make_store, fold
         os.waitpid(child, 0)
 
 
+@FORKS
 def test_a_fork_while_another_thread_writes_leaves_the_child_able_to_write(make_store, folder: Path) -> None:
     store = make_store()
     store.write(comparisons("parent", 1))
