@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,8 @@ class Turn:
     """By how much the load generator itself was late."""
     others_cores: float
     """Cores that were busy with work that is not ours."""
+    tries: int = 1
+    """How often the turn was run until it was quiet enough."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ Round = Mapping[str, Turn]
 def quantile(values: Sequence[float], share: float) -> float:
     """By nearest rank: always a value that occurred."""
     ordered = sorted(values)
-    return ordered[max(-(-len(ordered) * share // 1) - 1, 0).__int__()] if ordered else float("nan")
+    return ordered[max(math.ceil(len(ordered) * share) - 1, 0)] if ordered else math.nan
 
 
 def summary(rounds: Sequence[Round]) -> dict[str, dict[str, Any]]:
