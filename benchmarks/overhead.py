@@ -57,8 +57,8 @@ _QUICK = {
     "quiet_cores": _ALL_CORES,
 }
 _MIRROR_PATIENCE_SECONDS = 10.0
-_QUIET_PATIENCE_SECONDS = 60.0
-_TRIES = 6
+_QUIET_PATIENCE_SECONDS = 20.0
+_TRIES = 4
 
 
 @dataclass(frozen=True)
