@@ -62,13 +62,18 @@ def _where_to_look(session: Session) -> list[str]:
     if endpoint:
         service = os.environ.get("OTEL_SERVICE_NAME", "shadow-mw-demo")
         lines.append(
-            f"  the spans       sent to the collector: in Jaeger choose the service {service} and the tag "
-            "request.id=demo-000001"
+            f"  the spans       go to {_without_credentials(endpoint)}: in Jaeger choose the service "
+            f"{service} and the tag request.id=demo-000001"
         )
     else:
         lines.append("  the spans       set OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 to send them")
     lines.append(f"  a broken shadow shadow-mw demo --shadow-fault {_FAULTS}")
     return lines
+
+
+def _without_credentials(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def say(text: str) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 import uvicorn
 
+_STDIN = 0
+
 
 def stop_with_parent() -> None:
     """End this process once its stdin, a pipe from the demo, is closed: even a killed demo leaves nobody."""
-    sys.stdin.buffer.read()
+    # Not sys.stdin.read(): its lock, held by this thread, would abort the interpreter at exit.
+    while os.read(_STDIN, 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -188,3 +188,35 @@ def test_ctrl_c_ends_quietly(tmp_path):
         connection.close()
     assert process.returncode == 130
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("duckdb", ["report"], "report"),
+        ("duckdb", ["compact"], "report"),
+        ("rich", ["report"], "report"),
+        ("sklearn", ["demo", "--requests", "1"], "demo"),
+    ],
+)
+def test_a_missing_extra_names_the_pip_command(store, missing, arguments, extra):
+    write_calls(store, [Call("agree")])
+    hide = f"import sys; sys.modules[{missing!r}] = None; from shadow_mw.cli import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-c", hide, *arguments],
+        check=False,
+        env=os.environ | {"SHADOW_STORE": str(store)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert f"pip install 'shadow-mw[{extra}]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_json_needs_no_rich(store):
+    hide = "import sys; sys.modules['rich'] = None; from shadow_mw.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", hide, "report", "--json", "--store", str(store)]
+    ended = subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert json.loads(ended.stdout)["shadows"]

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from shadow_mw.demo.servers import closed_port
+from shadow_mw.demo.servers import DemoError, Server, closed_port, free_port
+
+# Importing scikit-learn three times a run takes a small machine its time.
+pytestmark = pytest.mark.timeout(400)
 
 REQUESTS = 60
 FAULTS = ("", "slow", "down", "errors", "wrong")
@@ -34,7 +37,7 @@ def run_demo(folder: Path, fault: str) -> subprocess.CompletedProcess[str]:
         env=ENVIRONMENT | {"TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=180,
     )
 
 
@@ -44,7 +47,14 @@ def runs(tmp_path_factory):
     folders = [tmp_path_factory.mktemp(f"demo-{fault or 'healthy'}") for fault in FAULTS]
     with ThreadPoolExecutor(2) as pool:
         ended = list(pool.map(run_demo, folders, FAULTS))
-    return {fault: (run, folder) for fault, run, folder in zip(FAULTS, ended, folders, strict=True)}
+    return {
+        fault: (run, total_of(folder) if run.returncode == 0 else {}, logs_of(folder))
+        for fault, run, folder in zip(FAULTS, ended, folders, strict=True)
+    }
+
+
+def logs_of(folder: Path) -> dict[str, str]:
+    return {log.name: log.read_text() for log in folder.glob("shadow-mw-demo-*/*.log")}
 
 
 def total_of(folder: Path) -> dict:
@@ -56,20 +66,25 @@ def total_of(folder: Path) -> dict:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_production_answers_every_call_and_the_books_close(runs, fault):
-    run, folder = runs[fault]
+    run, total, _ = runs[fault]
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stderr == ""
     assert f"Production answered {REQUESTS} of {REQUESTS} predict calls" in run.stdout
-    total = total_of(folder)
     assert total["eligible"] == REQUESTS
     assert sum(total["buckets"].values()) == REQUESTS
     assert total["records"] == REQUESTS - total["buckets"]["circuit_open"]
     assert total["buckets"]["production_error"] == 0
 
 
+def test_both_servers_end_without_a_complaint(runs):
+    logs = runs[""][2]
+    assert logs["challenger.log"] == ""
+    (line,) = logs["production.log"].splitlines()
+    assert line.startswith("shadow_mw mirrors all of POST /predict to forest=")
+
+
 def test_a_healthy_shadow_really_disagrees_now_and_then(runs):
-    run, folder = runs[""]
-    total = total_of(folder)
+    run, total, _ = runs[""]
     assert total["agree"] > total["disagree"] > 0
     assert "Where the two differ most often" in run.stdout
     assert "Where to look" in run.stdout
@@ -85,8 +100,8 @@ def test_a_healthy_shadow_really_disagrees_now_and_then(runs):
     ],
 )
 def test_a_failing_shadow_opens_its_breaker(runs, fault, bucket, words):
-    run, folder = runs[fault]
-    buckets = total_of(folder)["buckets"]
+    run, total, _ = runs[fault]
+    buckets = total["buckets"]
     assert buckets[bucket] >= 5
     assert buckets["circuit_open"] > 0
     assert buckets["compared"] == 0
@@ -95,8 +110,7 @@ def test_a_failing_shadow_opens_its_breaker(runs, fault, bucket, words):
 
 
 def test_a_wrong_shadow_loses_agreement_and_nothing_else(runs):
-    run, folder = runs["wrong"]
-    total = total_of(folder)
+    run, total, _ = runs["wrong"]
     assert total["agreement"]["rate"] < 0.5
     assert total["buckets"]["circuit_open"] == 0
     assert "Meanwhile the shadow answered nonsense" in run.stdout
@@ -179,3 +193,12 @@ def test_servers_do_not_outlive_a_killed_demo(tmp_path):
         port = int(demo.stdout.readline())
         demo.kill()
     wait_until_closed(port)
+
+
+def test_a_server_that_ends_at_start_shows_its_log(tmp_path):
+    server = Server("nobody", free_port(), tmp_path / "log", ENVIRONMENT)
+    with pytest.raises(DemoError, match="nobody server ended at start") as raised:
+        server.wait_until_ready(time.monotonic() + 60)
+    server.stop()
+    assert str(tmp_path / "log") in str(raised.value)
+    assert "shadow_mw.demo.nobody" in str(raised.value)
