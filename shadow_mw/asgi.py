@@ -169,11 +169,17 @@ def _raw_path(scope: Scope, path: str) -> str:
 
 def _note_bodyless(mirror: Mirror, capture: Capture, scope: Scope) -> None:
     """An app need not read a body that isn't there, so such a request is complete from the start."""
-    if scope["method"] not in ("GET", "HEAD", "DELETE", "OPTIONS"):
-        return
-    if not any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]):
+    if _has_no_body(scope):
         capture.request_chunk(b"", more=False)
         mirror.request_complete(capture)
+
+
+def _has_no_body(scope: Scope) -> bool:
+    framing = [value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
+    if not framing:
+        # Over HTTP/2 a body needs neither header, so only the methods that have none by custom count.
+        return scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS")
+    return framing == [b"0"]
 
 
 def _reading_headers(headers: Any) -> Headers:
