@@ -94,7 +94,7 @@ Any tool that reads JSON lines or Parquet reads it. `SHADOW_STORE_BYTES` and `SH
 A store belongs to one host: it is locked with `flock`, which network file systems do not keep.
 
 A record is written once, when both sides are known. Killing the process at any moment loses at most what was not
-written yet (half a second) and harms nothing that was there; a power failure may cost what the operating system
+written yet (a second) and harms nothing that was there; a power failure may cost what the operating system
 had not brought to the disk.
 """
 

@@ -92,18 +92,13 @@ class Mirror:
     def _finish(self, capture: Capture) -> None:
         route = capture.head.route
         if capture.is_offered:
-            self._books.add(route, self._shadows, "eligible")
             self._offer_response(capture)
         elif capture.is_too_large:
             self._lose(route, "too_large")
         elif not capture.request_body.is_complete:
             self._books.add(route, self._shadows, "request_incomplete")
-        elif self._mode == "sync":
+        elif self._mode == "sync" or not self._queue.offer(_exchange(capture)):
             self._lose(route, "queue_full")
-        else:
-            self._books.add(route, self._shadows, "eligible")
-            if not self._queue.offer(Exchange(request=capture.request(), response=capture.response())):
-                self._books.add(route, self._shadows, "queue_full")
 
     def _offer_response(self, capture: Capture) -> None:
         response = capture.response()
@@ -151,6 +146,10 @@ class Mirror:
             sample_rate=self._sample_rate,
             mode=self._mode,
         )
+
+
+def _exchange(capture: Capture) -> Exchange:
+    return Exchange(request=capture.request(), response=capture.response())
 
 
 def _text(value: bytes | None) -> str:

@@ -43,6 +43,10 @@ class Delivery(Protocol):
         """Give the message's room back: its comparisons are on their way to the store."""
         ...
 
+    def acknowledge(self) -> None:
+        """Tell the queue that the message's comparisons are in the store, or counted as dropped."""
+        ...
+
 
 class Source(Protocol):
     """What stands between the app and the worker, seen from the worker."""

@@ -97,7 +97,7 @@ class _Workshop:
         shadows = [target.name for target in self._settings.targets]
         for message in messages:
             if not isinstance(message, CapturedResponse):
-                self._books.add(_route_of(message), shadows, "worker_lost")
+                self._books.add(_route_of(message), shadows, "eligible", "worker_lost")
 
     def statistics(self) -> Statistics:
         settings = self._settings

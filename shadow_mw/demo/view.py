@@ -10,7 +10,7 @@ import msgspec
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.figures import interval, milliseconds, printable, share
-from shadow_mw.records import BUCKETS, Latency, ShadowStatistics, Statistics
+from shadow_mw.records import Latency, ShadowStatistics, Statistics
 from shadow_mw.stats import ratio
 from shadow_mw.stores.reader import open_reader
 
@@ -46,7 +46,7 @@ def _shadow_rows(shadow: ShadowStatistics) -> list[tuple[str, str]]:
     eligible, answered = shadow.count("eligible"), shadow.count("compared") + shadow.count("incomparable")
     failed = shadow.count("shadow_error") + shadow.count("shadow_timeout")
     share_answered = share(answered / eligible if eligible else None)
-    under_way = eligible - sum(shadow.count(bucket) for bucket in BUCKETS)
+    under_way = shadow.waiting + shadow.active
     return [
         ("agreement", interval(ratio(agree, agree + disagree))),
         ("coverage", f"{share_answered} of {eligible:,} eligible calls, {under_way:,} under way"),

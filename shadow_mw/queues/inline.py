@@ -167,6 +167,9 @@ class _Delivery:
     def waited_seconds(self) -> float:
         return time.monotonic() - self._offered_at
 
+    def acknowledge(self) -> None:
+        """Nothing: what is lost here is lost with the app."""
+
     def done(self) -> None:
         if not self._is_done:
             self._is_done = True

@@ -28,14 +28,11 @@ class Recorder:
         origin: Origin,
         *,
         batch: int = 500,
-        interval_seconds: float = 0.5,
-        tally_seconds: float = 5.0,
+        interval_seconds: float = 1.0,
         limit: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Write every `interval_seconds` or `batch` records; hold at most `limit` while the disk is slow."""
-        self._tally_seconds = tally_seconds
-        self._tallied_at = clock()
         self._store = store
         self._books = books
         self._origin = origin
@@ -44,6 +41,7 @@ class Recorder:
         self._limit = limit
         self._clock = clock
         self._records: list[Comparison] = []
+        self._callbacks: list[Callable[[], None]] = []
         self._full = anyio.Event()
         self._writing = anyio.Lock()
         self._guard = Guard("writing to the store")
@@ -59,31 +57,37 @@ class Recorder:
         if len(self._records) >= self._batch:
             self._full.set()
 
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call back once everything added until now is written, or is given up and counted."""
+        self._callbacks.append(callback)
+
     async def run(self) -> None:
         """Write batch after batch, until cancelled."""
         while True:
             with anyio.move_on_after(self._interval_seconds):
                 await self._full.wait()
             self._full = anyio.Event()
-            await self._write(with_tallies=self._clock() >= self._tallied_at + self._tally_seconds)
+            await self.flush()
 
     async def flush(self) -> None:
-        """Write all that is there."""
-        await self._write(with_tallies=True)
+        """Write all that is there. A store that fails costs the batch, which is counted, and nothing else.
 
-    async def _write(self, *, with_tallies: bool) -> None:
-        """Write a batch. A store that fails costs the batch, which is counted, and nothing else."""
-        if self._store is None:
-            return
+        Records and the counts that they are part of go into one batch, so that they can't be parted.
+        """
         async with self._writing:
             records, self._records = self._records, []
-            taken = self._books.take() if with_tallies else {}
-            batch: list[Record] = [*records, *self._tallies(taken)]
-            if batch and not await self._try(self._store, batch):
-                self._books.give_back(taken)
-                self._drop(records)
-            if with_tallies:
-                self._tallied_at = self._clock()
+            callbacks, self._callbacks = self._callbacks, []
+            if self._store is not None:
+                await self._write(self._store, records)
+            for callback in callbacks:
+                callback()
+
+    async def _write(self, store: Store, records: list[Comparison]) -> None:
+        taken = self._books.take()
+        batch: list[Record] = [*records, *self._tallies(taken)]
+        if batch and not await self._try(store, batch):
+            self._books.give_back(taken)
+            self._drop(records)
 
     async def _try(self, store: Store, batch: list[Record]) -> bool:
         with self._guard:

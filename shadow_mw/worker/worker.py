@@ -118,6 +118,7 @@ class Worker:
         pending = self._open.get(response.exchange_id)
         if pending is None:
             delivery.done()
+            delivery.acknowledge()
             return
         pending.response = response
         pending.deliveries.append(delivery)
@@ -168,22 +169,24 @@ class Worker:
 
     def _settle(self, pending: Pending, lane: Lane, bucket: str) -> None:
         pending.open_lanes.remove(lane)
-        self._books.add(pending.request.route, (lane.name,), bucket)
+        self._books.add(pending.request.route, (lane.name,), "eligible", bucket)
         self._release_if_settled(pending)
 
     def _release_if_settled(self, pending: Pending) -> None:
         if not pending.open_lanes and pending.response is not None:
             self._open.pop(pending.request.exchange_id, None)
             pending.release()
+            self._recorder.then(pending.acknowledge)
 
     def _lose(self, request: CapturedRequest, lanes: Sequence[Lane]) -> None:
-        self._books.add(request.route, [lane.name for lane in lanes], "worker_lost")
+        self._books.add(request.route, [lane.name for lane in lanes], "eligible", "worker_lost")
 
     async def _stop(self) -> None:
         for pending in self._open.values():
             if pending.response is not None:
                 self._lose(pending.request, pending.open_lanes)
             pending.release()
+            self._recorder.then(pending.acknowledge)
         self._open.clear()
         with anyio.move_on_after(_FINAL_FLUSH_SECONDS, shield=True):
             with self._guard:
