@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -21,6 +22,9 @@ _log = logging.getLogger("shadow_mw")
 _RESTART_SECONDS = 5.0
 #: What a cancelled worker gets to write its last batch and to close its connections.
 _LAST_WORDS_SECONDS = 1.0
+#: Held while an engine is built, and by a fork: one in the middle of an import would leave the child half
+#: a module for good.
+_building = threading.RLock()
 
 
 class Engine(Protocol):
@@ -226,7 +230,7 @@ class _Run:
 
     def _main(self) -> None:
         try:
-            anyio.run(self._live, backend="asyncio")
+            asyncio.run(self._live())  # anyio.run would import its backend first, outside of the lock
         except Exception:  # noqa: BLE001 the last boundary of this thread; logged, and booked as lost
             _log.exception("the mirror's worker stopped; production is not affected")
         self._ready.set()
@@ -235,7 +239,8 @@ class _Run:
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()
         arrived = self._arrived = asyncio.Event()
-        self._engine = self._make_engine()
+        with _building:
+            self._engine = self._make_engine()
         with anyio.CancelScope() as scope:
             self._cancel = lambda: self._soon(scope.cancel)
             self._wake = lambda: None if arrived.is_set() else self._soon(arrived.set)
@@ -269,3 +274,9 @@ def _room_for(message: Message) -> tuple[int, int]:
         return 1, len(message.body)
     assert isinstance(message, CapturedResponse)
     return 0, len(message.body)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release
+    )
