@@ -1,4 +1,4 @@
-"""Mirror live predictions to a shadow model with one line of ASGI middleware; production cannot tell."""
+"""Mirror live predictions to a shadow model with one line of middleware; production cannot tell."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from shadow_mw.exceptions import (
 )
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Comparison, Judgement, Statistics, Tally
+from shadow_mw.wsgi import ShadowWSGIMiddleware
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ __all__ = [
     "ShadowStatusError",
     "ShadowTimeout",
     "ShadowUnreachable",
+    "ShadowWSGIMiddleware",
     "Statistics",
     "StoreError",
     "Tally",

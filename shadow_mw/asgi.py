@@ -14,11 +14,11 @@ from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
 from shadow_mw.records import Headers
 from shadow_mw.telemetry.context import current_parent
+from shadow_mw.wire import BODYLESS_METHODS, READING_HEADERS, quoted_path
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_READING_HEADERS = (b"content-type", b"content-encoding")
 _guard = Guard("capturing an exchange")
 
 
@@ -163,7 +163,7 @@ def _app_path(path: str, root_path: str) -> str:
 def _raw_path(scope: Scope, path: str) -> str:
     raw = scope.get("raw_path")
     if raw is None:
-        return quote(path, safe="/:@!$&'()*+,;=~")
+        return quoted_path(path)
     return _app_path(raw.decode("latin-1"), quote(scope.get("root_path", ""), safe="/"))
 
 
@@ -178,11 +178,11 @@ def _has_no_body(scope: Scope) -> bool:
     framing = [value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
     if not framing:
         # Over HTTP/2 a body needs neither header, so only the methods that have none by custom count.
-        return scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS")
+        return scope["method"] in BODYLESS_METHODS
     return framing == [b"0"]
 
 
 def _reading_headers(headers: Any) -> Headers:
     if not isinstance(headers, list | tuple):
         return ()  # a generator can be read once only, and that once is the server's
-    return tuple((bytes(name), bytes(value)) for name, value in headers if name.lower() in _READING_HEADERS)
+    return tuple((bytes(name), bytes(value)) for name, value in headers if name.lower() in READING_HEADERS)

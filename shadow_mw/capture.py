@@ -39,7 +39,7 @@ class Body:
         self.is_complete = False
         self.is_too_large = False
 
-    def add(self, chunk: bytes, *, more: bool) -> None:
+    def add(self, chunk: bytes | bytearray | memoryview, *, more: bool) -> None:
         """Note the next chunk; without `more` the body is complete."""
         self.is_complete = not more
         if not chunk or self.is_too_large:
@@ -132,13 +132,18 @@ class Capture:
         self._status = status
         self._headers = headers
 
-    def response_chunk(self, chunk: bytes, *, more: bool) -> None:
+    def response_chunk(self, chunk: bytes | bytearray | memoryview, *, more: bool) -> None:
         """Note a part of the response body."""
         if self.response_body.is_complete:
             return
         self.response_body.add(chunk, more=more)
-        if not more:
-            self._finished_at = self._clock()
+        self._finished_at = self._clock()
+
+    def response_ended(self) -> None:
+        """Note that the chunk before was the last one, which a WSGI app tells only afterwards."""
+        finished_at = self._finished_at
+        self.response_chunk(b"", more=False)
+        self._finished_at = finished_at or self._finished_at
 
     def response_unseen(self) -> None:
         """Note that the server sends the body by itself, so that it can't be captured."""

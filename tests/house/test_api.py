@@ -36,6 +36,7 @@ def test_exported_names():
         "ShadowStatusError",
         "ShadowTimeout",
         "ShadowUnreachable",
+        "ShadowWSGIMiddleware",
         "Statistics",
         "StoreError",
         "Tally",

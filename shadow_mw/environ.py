@@ -1,0 +1,71 @@
+"""The WSGI environ: what it says of a request (PEP 3333, section "environ Variables")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from shadow_mw.wire import BODYLESS_METHODS, quoted_path
+
+Environ = Mapping[str, Any]
+
+_OWN_NAMES = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
+#: Some gateways set these beside the variables without the prefix.
+_REPEATED = frozenset(f"HTTP_{name}" for name in _OWN_NAMES)
+
+
+def path_of(environ: Environ) -> str:
+    """The decoded path as the app's own routes see it, without the prefix it is mounted under."""
+    path: str = environ.get("PATH_INFO", "")
+    return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+
+
+def raw_path_of(environ: Environ) -> str:
+    """The percent-encoded path, without the prefix: the caller's own spelling where the server tells it.
+
+    What the server tells is taken only while it still means `PATH_INFO`, which a middleware may have changed.
+    """
+    decoded = environ.get("PATH_INFO", "").encode("latin-1")
+    raw = _spelled(environ).removeprefix(quoted_path(environ.get("SCRIPT_NAME", "").encode("latin-1")))
+    return raw if raw and unquote_to_bytes(raw) == decoded else quoted_path(decoded)
+
+
+def headers_of(environ: Environ) -> Iterator[tuple[bytes, bytes]]:
+    """The request's headers, names in lower case; the server has joined repeated ones."""
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            if key not in _REPEATED:
+                yield _header_name(key), value.encode("latin-1")
+        elif value and key in _OWN_NAMES:
+            yield _OWN_NAMES[key], value.encode("latin-1")
+
+
+def declared_bytes(environ: Environ) -> int | None:
+    """How long the request says its body is; None where only the end of the input tells."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    return int(length) if length.isdigit() and "HTTP_TRANSFER_ENCODING" not in environ else None
+
+
+def has_no_body(environ: Environ) -> bool:
+    """True when there is nothing to read, so that an app need not try."""
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return False
+    if environ.get("CONTENT_LENGTH"):
+        return declared_bytes(environ) == 0
+    # Over HTTP/1 a body needs one of the two headers (RFC 9112, section 6.3), over HTTP/2 it needs neither.
+    is_http1 = str(environ.get("SERVER_PROTOCOL", "")).startswith("HTTP/1")
+    return is_http1 or environ["REQUEST_METHOD"] in BODYLESS_METHODS
+
+
+def _spelled(environ: Environ) -> str:
+    uri: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if not uri.startswith("/"):
+        uri = "/" + uri.partition("://")[2].partition("/")[2]  # the absolute form, as proxies send it
+    return uri.partition("?")[0]
+
+
+@lru_cache(maxsize=1024)
+def _header_name(key: str) -> bytes:
+    return key[5:].replace("_", "-").lower().encode("latin-1")

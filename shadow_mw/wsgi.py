@@ -1,0 +1,254 @@
+"""The WSGI door: one middleware in front of any WSGI app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from shadow_mw.assembly.installation import Installation, install
+from shadow_mw.capture import Capture
+from shadow_mw.environ import declared_bytes, has_no_body, headers_of, path_of, raw_path_of
+from shadow_mw.guard import Guard
+from shadow_mw.keywords import Keywords
+from shadow_mw.mirror import Mirror
+from shadow_mw.records import Headers
+from shadow_mw.telemetry.context import server_parent
+from shadow_mw.wire import READING_HEADERS
+from shadow_mw.wsgi_input import ObservedInput
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from typing_extensions import Unpack
+
+_guard = Guard("capturing an exchange")
+
+
+class ShadowWSGIMiddleware:
+    """Mirrors the predict calls of a WSGI app to its shadows. Immutable, thread-safe, fork-safe.
+
+    Everything is read from `SHADOW_*` variables; any setting may also be given as a keyword, which wins::
+
+        app.wsgi_app = ShadowWSGIMiddleware(app.wsgi_app)
+
+    Bytes, order, timing and errors of the app stay as they are without it (PEP 3333).
+    """
+
+    def __init__(self, app: WSGIApplication, **settings: Unpack[Keywords]) -> None:
+        """Put the middleware in front of `app`.
+
+        Raises:
+            SettingsError: a setting is wrong; the message names the variable and the mend.
+
+        """
+        self.app = app
+        self._installation = install(**settings)
+
+    def __repr__(self) -> str:
+        """The app and where it is mirrored to."""
+        return f"ShadowWSGIMiddleware({self.app!r}, {self._installation!r})"
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request; what is not mirrored goes through with the very objects it came with."""
+        installation = self._installation
+        capture = None if installation is None else _admit(installation.mirror, environ)
+        if installation is None or capture is None:
+            return self.app(environ, start_response)
+        tee = _Tee(capture, installation, environ, start_response)
+        try:
+            result = self.app(environ, tee.start_response)
+        except BaseException as error:
+            tee.failed(error)
+            raise
+        return tee.body_of(result)
+
+
+class _Tee:
+    """What listens to one request: to its input, its start_response and its body."""
+
+    __slots__ = (
+        "_capture",
+        "_declared",
+        "_echo",
+        "_environ",
+        "_is_lost",
+        "_mirror",
+        "_start_response",
+        "_status",
+    )
+
+    def __init__(
+        self,
+        capture: Capture,
+        installation: Installation,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> None:
+        self._capture = capture
+        self._mirror = installation.mirror
+        self._echo = installation.echo_header
+        self._environ = environ
+        self._start_response = start_response
+        self._declared = declared_bytes(environ)
+        self._is_lost = False
+        self._status = 0
+        if not capture.request_body.is_complete and "wsgi.input" in environ:
+            # In the very environ, not in a copy: servers and other middlewares look into it afterwards.
+            environ["wsgi.input"] = ObservedInput(environ["wsgi.input"], self)
+
+    def taken(self, chunk: bytes, *, is_last: bool) -> None:
+        """Note what the app has read of the request."""
+        with _guard:
+            size = self._capture.request_body.size + len(chunk)
+            more = not is_last if self._declared is None else size != self._declared
+            if not self._is_lost and self._capture.request_chunk(chunk, more=more):
+                self._find_parent()
+                self._mirror.request_complete(self._capture)
+
+    def moved(self) -> None:
+        """Note that the app moves about in its input, so that what it reads isn't the request in order."""
+        self._is_lost = self._is_lost or self._capture.request_body.size > 0
+
+    def start_response(self, *arguments: Any, **named: Any) -> Callable[[bytes], object]:
+        """The server's start_response, heard."""
+        with _guard:
+            self._find_parent()
+            arguments = self._with_request_id(*arguments) if self._echo else arguments
+        write = self._start_response(*arguments, **named)
+        with _guard:
+            status, headers = arguments[:2]
+            self._status = int(status[:3])
+            self._capture.response_start(self._status, _reading_headers(headers))
+        return partial(self._write, write)
+
+    def body_of(self, result: Iterable[bytes]) -> Iterable[bytes]:
+        """What the server gets: the app's own object wherever nothing more is to be learnt by listening."""
+        with _guard:
+            if type(result) in (list, tuple) and self._status:
+                # All is known, and servers look at the length of a list: one item, one Content-Length.
+                for chunk in result:
+                    self.passed(chunk)
+                self.ended()
+                return result
+            if _is_file(result, self._environ.get("wsgi.file_wrapper")):
+                self._capture.response_unseen()
+                self.finish()
+                return result
+            return _SizedBody(result, self) if hasattr(type(result), "__len__") else _Body(result, self)
+        self.finish()
+        return result
+
+    def passed(self, chunk: Any) -> None:
+        """Note a part of the response on its way to the server."""
+        with _guard:
+            if isinstance(chunk, bytes | bytearray | memoryview):
+                self._capture.response_chunk(chunk, more=True)
+            else:
+                self.failed(TypeError())  # which is what servers raise
+
+    def ended(self) -> None:
+        """Note that the response is whole."""
+        if self._status:
+            self._capture.response_ended()
+        self.finish()
+
+    def failed(self, error: BaseException) -> None:
+        """Note that the app has raised."""
+        self._capture.failed(type(error).__name__)
+        self.finish()
+
+    def finish(self) -> None:
+        """Hand the exchange over; what comes after the first call is ignored."""
+        self._environ = {}  # it holds the input, which holds this: garbage for the collector otherwise
+        self._mirror.finish(self._capture)
+
+    def _write(self, write: Callable[[bytes], object], chunk: bytes) -> object:
+        self.passed(chunk)
+        return write(chunk)
+
+    def _find_parent(self) -> None:
+        """Note the server span; Flask's is there only once the request has come to Flask."""
+        if not self._capture.parent[0]:
+            self._capture.parent = server_parent(self._environ)
+
+    def _with_request_id(self, status: str, headers: Any, *exc_info: Any) -> tuple[Any, ...]:
+        echoed = (self._echo.decode(), self._capture.head.request_id)
+        return status, [*headers, echoed] if type(headers) is list else headers, *exc_info
+
+
+class _Body:
+    """The app's iterable on its way to the server, chunk by chunk."""
+
+    __slots__ = ("_iterator", "_result", "_tee")
+
+    def __init__(self, result: Any, tee: _Tee) -> None:
+        self._result = result
+        self._iterator = result
+        self._tee = tee
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._iterator = iter(self._result)
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk: bytes = next(self._iterator)
+        except StopIteration:
+            self._tee.ended()
+            raise
+        except BaseException as error:
+            self._tee.failed(error)
+            raise
+        self._tee.passed(chunk)
+        return chunk
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._result, "close", None)
+            if close is not None:
+                close()
+        except BaseException as error:
+            self._tee.failed(error)
+            raise
+        finally:
+            self._tee.finish()
+
+
+class _SizedBody(_Body):
+    """The same where the app's iterable has a length, at which servers look."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._result)
+
+
+def _admit(mirror: Mirror, environ: WSGIEnvironment) -> Capture | None:
+    with _guard:
+        route = mirror.find(environ["REQUEST_METHOD"], path_of(environ))
+        if route is None:
+            return None
+        query = environ.get("QUERY_STRING", "")
+        capture = mirror.admit(route, raw_path_of(environ), query, headers_of(environ))
+        if capture is not None:
+            capture.parent = server_parent(environ)
+            if has_no_body(environ):
+                capture.request_chunk(b"", more=False)
+                mirror.request_complete(capture)
+        return capture
+    return None
+
+
+def _is_file(result: Any, file_wrapper: Any) -> bool:
+    """True for what the server may send by itself; it knows its own object again, so no other will do."""
+    if isinstance(file_wrapper, type):
+        return isinstance(result, file_wrapper)
+    # uWSGI's wrapper is a function and returns the very file.
+    return file_wrapper is not None and hasattr(result, "read")
+
+
+def _reading_headers(headers: Any) -> Headers:
+    if not isinstance(headers, list | tuple):
+        return ()
+    fields = ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    return tuple(field for field in fields if field[0] in READING_HEADERS)
