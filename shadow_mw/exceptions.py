@@ -12,6 +12,7 @@
     │   ├── ShadowAnswerTooLarge  the answer is larger than SHADOW_MAX_BODY_BYTES
     │   ├── ShadowStatusError     the answer has a status outside 2xx
     │   └── CircuitOpen           not asked: the circuit breaker of this shadow is open
+    ├── FrameError                what came over the socket between app and worker is no frame of ours
     ├── PayloadError              a body could not be decoded (encoding, JSON, JMESPath)
     └── StoreError                a store could not be written or read
 """
@@ -91,6 +92,10 @@ class CircuitOpen(ShadowError):
     """The shadow was not asked, because its circuit breaker is open."""
 
     outcome = "circuit_open"
+
+
+class FrameError(ShadowMWError):
+    """What came over the socket between app and worker is no frame of ours; the connection is closed."""
 
 
 class PayloadError(ShadowMWError):

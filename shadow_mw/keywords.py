@@ -39,4 +39,6 @@ class Keywords(TypedDict, total=False):
     retention_days: float
     record_chars: int
     trace: Literal["same", "linked"]
+    memory_bytes: int | str | None
+    cpu_seconds_per_second: float | None
     drain_seconds: float

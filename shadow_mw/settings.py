@@ -4,48 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError, field_validator, model_validator
+from pydantic import ByteSize, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.records import Mode
-from shadow_mw.routes import Route, parse_route
-from shadow_mw.targets import Target, parse_target
+from shadow_mw.targets import Target
+from shadow_mw.values import ComparatorName, LowerNames, Names, Path, QueueName, Routes, Size, Targets
 
 PREFIX = "SHADOW_"
-_BUILT_IN_COMPARATORS = ("exact", "close", "label")
-
-
-def _items(value: object) -> object:
-    """Split `a, b` and one-per-line text into its items; anything that is no text stays as it is."""
-    if not isinstance(value, str):
-        return value
-    return tuple(item.strip() for item in value.replace("\n", ",").split(",") if item.strip())
-
-
-def _each(parse: Callable[[str], object]) -> Callable[[object], object]:
-    def parse_items(value: object) -> object:
-        items = _items([value] if isinstance(value, Route | Target) else value)
-        if not isinstance(items, list | tuple):
-            return items
-        return tuple(parse(item) if isinstance(item, str) else item for item in items)
-
-    return parse_items
-
-
-def _lower(value: object) -> object:
-    items = _items(value)
-    return tuple(str(item).lower() for item in items) if isinstance(items, list | tuple) else items
-
-
-Targets = Annotated[tuple[Target, ...], BeforeValidator(_each(parse_target))]
-Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
-Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
-LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
-Size = Annotated[ByteSize, Field(gt=0)]
+_DEFAULT_QUEUE = "process:" if os.name == "posix" else "inline:"
 
 
 class Settings(BaseSettings):
@@ -77,7 +47,12 @@ class Settings(BaseSettings):
         description="`async` asks the shadow after production has answered; `sync` asks it the moment the "
         "request is complete, beside production, for true latency. The caller waits for it in neither.",
     )
-    queue: str = Field("inline:", description="What stands between the app and the worker: `inline:`.")
+    queue: QueueName = Field(
+        _DEFAULT_QUEUE,
+        description="Where the worker runs: `process:` (a process of its own, one a host, shared by all the "
+        "app's server processes; the default on POSIX), `inline:` (a thread of the app) or "
+        "`unix:///path/of.sock` (a worker that you start with `shadow-mw worker`).",
+    )
     sample_rate: float = Field(
         1.0,
         ge=0.0,
@@ -110,13 +85,13 @@ class Settings(BaseSettings):
     breaker_reset_seconds: float = Field(
         30.0, gt=0.0, description="How long an open circuit stays open before one probe is let through."
     )
-    prediction: str = Field(
+    prediction: Path = Field(
         "", description="JMESPath to the prediction inside a response body; empty is the whole body."
     )
-    features: str = Field(
+    features: Path = Field(
         "", description="JMESPath to the features inside a request body; empty is the whole body."
     )
-    compare: str = Field(
+    compare: ComparatorName = Field(
         "close",
         description="The comparator: `exact`, `close` (numbers within `SHADOW_RTOL` and `SHADOW_ATOL`), "
         "`label` (the top label) or `python:module:function`.",
@@ -161,6 +136,18 @@ class Settings(BaseSettings):
         description="`same` shows both predictions in production's trace; `linked` gives the shadow's a "
         "trace of its own with a link.",
     )
+    memory_bytes: Size | None = Field(
+        None,
+        description="The most memory that the mirror process may take for its data, as in `512MiB`; the "
+        "kernel keeps it (RLIMIT_DATA). Not set: no cap.",
+    )
+    cpu_seconds_per_second: float | None = Field(
+        None,
+        gt=0.0,
+        le=64.0,
+        description="The most CPU that the mirror process may use, in cores: above it, it reads nothing more "
+        "until the average is right again. Not set: no cap, at the lowest priority all the same.",
+    )
     drain_seconds: float = Field(
         5.0,
         ge=0.0,
@@ -175,36 +162,6 @@ class Settings(BaseSettings):
         if len(set(names)) < len(names):
             raise ValueError("two shadows have the same name: write name=URL, name=URL")
         return targets
-
-    @field_validator("queue")
-    @classmethod
-    def _known_queue(cls, queue: str) -> str:
-        if queue not in ("inline:", "inline"):
-            raise ValueError(f"{queue!r} is not a queue: use inline:")
-        return "inline:"
-
-    @field_validator("compare")
-    @classmethod
-    def _known_comparator(cls, compare: str) -> str:
-        if compare in _BUILT_IN_COMPARATORS:
-            return compare
-        if compare.startswith("python:") and len(compare.split(":")) == 3:
-            return compare
-        known = ", ".join(_BUILT_IN_COMPARATORS)
-        raise ValueError(f"{compare!r} is not a comparator: use {known} or python:module:function")
-
-    @field_validator("prediction", "features")
-    @classmethod
-    def _valid_path(cls, expression: str) -> str:
-        import jmespath
-        from jmespath.exceptions import JMESPathError
-
-        try:
-            if expression:
-                jmespath.compile(expression)
-        except JMESPathError as error:
-            raise ValueError(f"{expression!r} is not JMESPath: {str(error).splitlines()[0]}") from None
-        return expression
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
@@ -262,9 +219,7 @@ def unknown_variables() -> dict[str, str]:
     """`SHADOW_*` variables in the environment that are no setting, each with the nearest one or empty."""
     known = [variable(field) for field in Settings.model_fields]
     strangers = [key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known]
-    return {
-        key: next(iter(difflib.get_close_matches(key.upper(), known, n=1)), "") for key in sorted(strangers)
-    }
+    return {key: _nearest(key.upper(), known) for key in sorted(strangers)}
 
 
 def _refuse_unknown(overrides: dict[str, Any]) -> None:

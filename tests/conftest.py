@@ -15,6 +15,8 @@ def _clean_environment(monkeypatch, tmp_path):
         if name.startswith(_OWN):
             monkeypatch.delenv(name)
     monkeypatch.setenv("SHADOW_STORE", str(tmp_path / "store"))
+    # The tests of the mirror process ask for it; the others look at a worker in their own process.
+    monkeypatch.setenv("SHADOW_QUEUE", "inline:")
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -8,11 +8,13 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from shadow_mw.assembly.announcement import announce
+from shadow_mw.assembly.queues import AppQueue, make_queue
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import make_comparator
 from shadow_mw.mirror import Mirror
 from shadow_mw.protocols import Comparator
 from shadow_mw.queues.inline import InlineQueue
+from shadow_mw.queues.link import LinkQueue
 from shadow_mw.records import (
     CapturedRequest,
     CapturedResponse,
@@ -40,12 +42,7 @@ class Installation:
         self.settings = settings
         self._books = Books()
         self._workshop = _Workshop(settings, self._books, comparator)
-        self._queue = InlineQueue(
-            self._workshop.make,
-            lost=self._workshop.lose,
-            size=settings.queue_size,
-            size_bytes=int(settings.queue_bytes),
-        )
+        self._queue: AppQueue = make_queue(settings, self._books, self._workshop.inline_queue)
         self.mirror = Mirror(settings, self._queue, self._books)
         self.echo_header = settings.request_id_header.lower().encode() if settings.echo_request_id else b""
         # Runs when the app is garbage, and at the latest when the interpreter exits.
@@ -68,8 +65,9 @@ class Installation:
         self._queue.close(self.settings.drain_seconds)
 
     def statistics(self) -> Statistics:
-        """A snapshot of counts, latencies and circuits."""
-        return self._workshop.statistics()
+        """A snapshot of counts, latencies and circuits; where the worker is a process, of a second ago."""
+        told = self._queue.statistics if isinstance(self._queue, LinkQueue) else None
+        return told or self._workshop.statistics()
 
     def reset(self) -> None:
         """Begin anew in a forked child: the thread and what it held stayed with the parent."""
@@ -87,13 +85,21 @@ class _Workshop:
         self._comparator = comparator
         self.worker: Worker | None = None
 
-    def make(self) -> Worker:
+    def inline_queue(self) -> InlineQueue:
+        return InlineQueue(
+            self._make,
+            lost=self._lose,
+            size=self._settings.queue_size,
+            size_bytes=int(self._settings.queue_bytes),
+        )
+
+    def _make(self) -> Worker:
         from shadow_mw.assembly.workshop import make_worker
 
         self.worker = make_worker(self._settings, self._books, self._comparator, self.statistics)
         return self.worker
 
-    def lose(self, messages: list[Message]) -> None:
+    def _lose(self, messages: list[Message]) -> None:
         shadows = [target.name for target in self._settings.targets]
         for message in messages:
             if not isinstance(message, CapturedResponse):

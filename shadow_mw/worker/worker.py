@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.to_thread
@@ -80,6 +80,10 @@ class Worker:
         """Bring everything that is judged to the store and the exporters."""
         await self._recorder.flush()
         await anyio.to_thread.run_sync(self._telemetry.flush, self._flush_seconds, abandon_on_cancel=True)
+
+    def written(self, callback: Callable[[], None]) -> None:
+        """Call back once everything that is judged until now is in the store, or counted as dropped."""
+        self._recorder.then(callback)
 
     def statistics(self, mode: Mode, queue: str) -> Statistics:
         """A snapshot of all shadows."""

@@ -1,0 +1,62 @@
+"""The queue that the settings name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from shadow_mw.books import Books
+from shadow_mw.exceptions import SettingsError
+from shadow_mw.queues.inline import InlineQueue
+from shadow_mw.queues.link import LinkQueue
+from shadow_mw.queues.mirror_process import MirrorProcess
+from shadow_mw.queues.unix import UnixReach
+from shadow_mw.settings import Settings
+
+_log = logging.getLogger("shadow_mw")
+AppQueue: TypeAlias = InlineQueue | LinkQueue
+
+
+def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueue]) -> AppQueue:
+    """The queue of the app's side; `inline` where a process of its own is not wanted or can't be had."""
+    if settings.queue == "inline:":
+        return inline()
+    if settings.queue.startswith("unix:"):
+        return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books)
+    if not MirrorProcess.is_possible():
+        _log.warning("SHADOW_QUEUE is process: and this platform has no child process for it: using inline:")
+        return inline()
+    try:
+        reach = MirrorProcess(blueprint(settings))
+    except SettingsError as error:
+        _log.warning("%s: using inline: instead of process:", error)
+        return inline()
+    return _link(reach, settings, books, fallback=inline)
+
+
+def blueprint(settings: Settings) -> dict[str, Any]:
+    """The settings as keywords that JSON can carry and `load_settings` takes."""
+    return {name: _plain(getattr(settings, name)) for name in Settings.model_fields}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [str(item) for item in value]
+    return value
+
+
+def _link(
+    reach: MirrorProcess | UnixReach,
+    settings: Settings,
+    books: Books,
+    fallback: Callable[[], InlineQueue] | None = None,
+) -> LinkQueue:
+    return LinkQueue(
+        reach,
+        books,
+        shadows=tuple(target.name for target in settings.targets),
+        size=settings.queue_size,
+        size_bytes=int(settings.queue_bytes),
+        fallback=fallback,
+    )

@@ -1,0 +1,194 @@
+"""A worker in a process of its own: `python -m shadow_mw.process` and `shadow-mw worker`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from shadow_mw.assembly.workshop import make_worker
+from shadow_mw.books import Books
+from shadow_mw.compare.choice import make_comparator
+from shadow_mw.queues.mirror_process import remove_traces
+from shadow_mw.queues.socket_source import SocketSource
+from shadow_mw.records import Statistics
+from shadow_mw.settings import Settings, load_settings
+from shadow_mw.worker.worker import Worker
+
+_log = logging.getLogger("shadow_mw")
+_LISTENER = 3
+_WATCH_SECONDS = 0.25
+#: How long the process outlives its last connection: a reloading app comes back.
+_LINGER_SECONDS = 1.0
+#: How long it waits for its first connection.
+_FIRST_CONNECTION_SECONDS = 15.0
+_LAST_WORDS_SECONDS = 0.05
+_FRAME_OVERHEAD_BYTES = 2**20
+
+
+class Hosting:
+    """One worker with the socket that feeds it, and the reasons for which it ends."""
+
+    def __init__(self, settings: Settings, listener: socket.socket, *, is_alone: bool) -> None:
+        """Wire the worker; with `is_alone` it ends with the last process that is connected."""
+        self._settings = settings
+        self._is_alone = is_alone
+        self._began = time.monotonic()
+        self._was_connected = False
+        self._working = anyio.CancelScope()
+        books = Books()
+        self._source = SocketSource(
+            listener,
+            books,
+            limit_bytes=2 * int(settings.max_body_bytes) + _FRAME_OVERHEAD_BYTES,
+            only_user=os.getuid() if is_alone else None,
+        )
+        comparator = make_comparator(
+            settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
+        )
+        self._worker: Worker = make_worker(settings, books, comparator, self.snapshot)
+        logging.getLogger("shadow_mw").addHandler(_Forwarding(self._source))
+
+    def snapshot(self) -> Statistics:
+        """The worker's statistics."""
+        return self._worker.statistics(self._settings.mode, self._settings.queue)
+
+    def written(self, callback: Callable[[], None]) -> None:
+        """Call back once everything judged until now is in the store."""
+        self._worker.written(callback)
+
+    async def flush(self) -> None:
+        """Bring everything judged to the store and the exporters."""
+        await self._worker.flush()
+
+    async def run(self) -> None:
+        """Work until a signal comes or, if alone, the last connection has gone; then drain."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._source.serve, self)
+            group.start_soon(self._watch_signals)
+            group.start_soon(self._watch_connections)
+            if self._settings.cpu_seconds_per_second:
+                group.start_soon(self._keep_cpu_share, self._settings.cpu_seconds_per_second)
+            with self._working:
+                await self._worker.run(self._source)
+            await anyio.sleep(_LAST_WORDS_SECONDS)  # the acknowledgements of the last batch are on their way
+            group.cancel_scope.cancel()
+
+    async def _watch_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                await self._end()
+
+    async def _watch_connections(self) -> None:
+        while self._is_alone:
+            await anyio.sleep(_WATCH_SECONDS)
+            self._was_connected = self._was_connected or bool(self._source.connections)
+            patience = _LINGER_SECONDS if self._was_connected else _FIRST_CONNECTION_SECONDS
+            if not self._source.connections and time.monotonic() - self._source.last_change > patience:
+                await self._end()
+
+    async def _end(self) -> None:
+        self._source.stop()
+        await anyio.sleep(self._settings.drain_seconds)
+        self._working.cancel()
+
+    async def _keep_cpu_share(self, share: float) -> None:
+        """Read nothing for as long as it takes to bring the share of CPU down to its cap."""
+        used = time.process_time()
+        while True:
+            await anyio.sleep(_WATCH_SECONDS)
+            now = time.process_time()
+            excess_seconds = (now - used) / share - _WATCH_SECONDS
+            used = now
+            if excess_seconds > 0:
+                self._source.pause(excess_seconds)
+                await anyio.sleep(excess_seconds)
+
+
+class _Forwarding(logging.Handler):
+    """Hands warnings to an app, whose log somebody reads."""
+
+    def __init__(self, source: SocketSource) -> None:
+        super().__init__(logging.WARNING)
+        self._source = source
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Exception):
+            text = record.getMessage()
+            if record.exc_info and record.exc_info[1]:
+                text = f"{text}: {record.exc_info[1]}"
+            self._source.log(record.levelno, text)
+
+
+def main() -> None:
+    """Be the mirror process of an app: settings on standard input, the socket as descriptor 3."""
+    _step_back()
+    settings = load_settings(**json.load(sys.stdin))
+    if settings.memory_bytes:
+        _cap_memory(int(settings.memory_bytes))
+    listener = socket.socket(fileno=_LISTENER)
+    listener.set_inheritable(False)
+    anyio.run(host, settings, listener, True)
+    with contextlib.suppress(OSError):
+        remove_traces(Path(sys.argv[1]))
+
+
+def listen(path: str) -> socket.socket:
+    """A listening socket at a path; a stale one is replaced.
+
+    Raises:
+        OSError: somebody listens there already, or the path can't be used.
+
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_stale(path):
+            Path(path).unlink()
+        listener.bind(path)
+        listener.listen(512)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+async def host(settings: Settings, listener: socket.socket, is_alone: bool) -> None:
+    """Run a worker behind a listening socket; with `is_alone` it ends with its last connection."""
+    await Hosting(settings, listener, is_alone=is_alone).run()
+
+
+def _is_stale(path: str) -> bool:
+    if not Path(path).is_socket():
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(path) != 0
+
+
+def _step_back() -> None:
+    """Take a name of its own and the lowest priority: whatever production wants, it gets first."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text("shadow_mw")
+    if hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            return
+    os.nice(19)
+
+
+def _cap_memory(size_bytes: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
+
+
+if __name__ == "__main__":
+    main()

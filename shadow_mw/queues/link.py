@@ -1,0 +1,169 @@
+"""Queues whose worker is another process on the same host: `process:` and `unix:`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from shadow_mw.books import Books
+from shadow_mw.frames import Counts, Done, Flush, Logged, Snapshot, ToApp, ToWorker
+from shadow_mw.guard import Guard
+from shadow_mw.queues.inline import InlineQueue
+from shadow_mw.queues.keeper import Keeper, Reach
+from shadow_mw.queues.outbox import Outbox
+from shadow_mw.records import CapturedRequest, Exchange, Message, Statistics
+
+_log = logging.getLogger("shadow_mw")
+
+
+class LinkQueue:
+    """A queue that ends in another process. Never blocks a request; thread-safe, fork-safe.
+
+    The keeper's thread starts on first use. An exchange that was sent and not acknowledged when the
+    connection breaks is booked as `worker_lost`.
+    """
+
+    def __init__(
+        self,
+        reach: Reach,
+        books: Books,
+        *,
+        shadows: tuple[str, ...],
+        size: int,
+        size_bytes: int,
+        fallback: Callable[[], InlineQueue] | None = None,
+    ) -> None:
+        """Hold at most `size` exchanges with `size_bytes` bytes while the worker is away or behind."""
+        self._make_fallback = fallback
+        self._reach = reach
+        self._books = books
+        self._shadows = shadows
+        self._size = size
+        self._size_bytes = size_bytes
+        self._guard = Guard("handing an exchange over")
+        self._keeper: Keeper | None = None
+        self.reset()
+
+    def __repr__(self) -> str:
+        """How it is reached, and its fill."""
+        return f"LinkQueue({self._reach!r}, {self._outbox!r})"
+
+    def reset(self) -> None:
+        """Begin anew in a forked child: socket and keeper are the parent's."""
+        if self._keeper is not None:
+            self._keeper.disown()
+        self.statistics: Statistics | None = None
+        self._lock = threading.Lock()
+        self._keeper = None
+        self._is_off = False
+        self._fallback: InlineQueue | None = None
+        self._answer = threading.Condition()
+        self._answered = 0
+        self._asked = 0
+        self._outbox = Outbox(size=self._size, size_bytes=self._size_bytes, wake=self._wake)
+
+    def start(self) -> None:
+        """Start the keeper if it does not run."""
+        with self._guard:
+            self._ensure_keeper()
+
+    def offer(self, message: Message) -> bool:
+        """Hand a message over; False when there is no room. Never blocks, never raises."""
+        with self._guard:
+            if self._fallback is not None:
+                return self._fallback.offer(message)
+            if self._is_off:
+                self._lose([_route_of(message)])
+                return True
+            self._ensure_keeper()
+            return self._outbox.offer(message)
+        return False
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all that was handed over is judged, stored and exported; False at the deadline."""
+        if self._fallback is not None:
+            return self._fallback.drain(seconds)
+        with self._answer:
+            self._asked += 1
+            token = self._asked
+        self._ship_counts()
+        self._outbox.push(Flush(token))
+        self.start()
+        with self._answer:
+            return self._answer.wait_for(lambda: self._answered >= token or self._is_off, seconds)
+
+    def close(self, seconds: float) -> None:
+        """Send what waits and hang up; the worker goes on by itself with what it was given."""
+        with self._lock:
+            keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close(seconds)
+            self._lose(self._outbox.abandon())
+        if self._fallback is not None:
+            self._fallback.close(seconds)
+
+    def _ensure_keeper(self) -> None:
+        if self._keeper is not None and self._keeper.is_alive:
+            return
+        with self._lock:
+            if self._keeper is None or not self._keeper.is_alive:
+                self._keeper = Keeper(
+                    self._reach,
+                    self._outbox,
+                    received=self._received,
+                    tick=self._ship_counts,
+                    broken=self._broken,
+                    given_up=self._give_up,
+                )
+
+    def _wake(self) -> None:
+        keeper = self._keeper
+        if keeper is not None:
+            keeper.wake()
+
+    def _ship_counts(self) -> None:
+        """Send what our side added to the books; a broken connection costs what was on its way."""
+        taken = self._books.take()
+        if taken:
+            added = tuple((route, shadow, counts) for (route, shadow), counts in taken.items())
+            self._outbox.push(Counts(added))
+
+    def _received(self, frame: ToApp) -> None:
+        if isinstance(frame, Done):
+            self._outbox.acknowledge(frame.numbers)
+        elif isinstance(frame, Logged):
+            _log.log(frame.level, "%s", frame.text)
+        elif isinstance(frame, Snapshot):
+            self.statistics = frame.statistics
+            with self._answer:
+                self._answered = max(self._answered, frame.token)
+                self._answer.notify_all()
+
+    def _broken(self) -> None:
+        self._lose(self._outbox.detach())
+
+    def _give_up(self) -> None:
+        if self._reach.is_impossible and self._make_fallback is not None:
+            self._fallback = self._make_fallback()
+        self._is_off = True
+        self._lose(self._outbox.abandon())
+        with self._answer:
+            self._answer.notify_all()
+
+    def _lose(self, lost: Sequence[ToWorker | str]) -> None:
+        """Book exchanges by their routes as lost; counts that did not arrive are shipped again."""
+        for one in lost:
+            if isinstance(one, Counts):
+                self._books.give_back({(route, shadow): counts for route, shadow, counts in one.added})
+        routes = Counter(one for one in lost if isinstance(one, str) and one)
+        for route, count in routes.items():
+            for shadow in self._shadows:
+                self._books.add_many(route, shadow, {"eligible": count, "worker_lost": count})
+
+
+def _route_of(message: Message) -> str:
+    if isinstance(message, Exchange):
+        return message.request.route
+    return message.route if isinstance(message, CapturedRequest) else ""
