@@ -17,38 +17,51 @@ TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 INBOUND = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
 
 
-def traced(receiver: OTLPReceiver, arrangement: str, headers: dict[str, str], **settings: str) -> StubShadow:
+def answering() -> StubShadow:
+    return StubShadow(lambda asked: Reply(body=b'{"y": 3.0}'))
+
+
+def all_told(receiver: OTLPReceiver) -> bool:
+    """Both predictions have arrived, and what covers them where the app has no server span."""
+    shadows = receiver.spans("predict shadow")
+    return bool(shadows and receiver.spans("predict production")) and any(
+        span.span_id == shadows[0].parent_span_id for span in receiver.spans()
+    )
+
+
+def traced(
+    receiver: OTLPReceiver, arrangement: str, headers: dict[str, str], shadow: StubShadow, **settings: str
+) -> None:
     """Serve one request in a process of its own, with the spans going to the receiver."""
-    with StubShadow(lambda asked: Reply(body=b'{"y": 3.0}')) as shadow:
-        environment = {
-            **os.environ,
-            **receiver.environment,
-            "SHADOW_TARGETS": f"candidate={shadow.url}",
-            "SHADOW_ROUTES": "POST /predict",
-            "OTEL_METRICS_EXPORTER": "none",
-            **settings,
-        }
-        done = subprocess.run(
-            [sys.executable, str(SCRIPT), arrangement, receiver.protocol, json.dumps(headers)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "Traceback" not in done.stderr
-    return shadow
+    environment = {
+        **os.environ,
+        **receiver.environment,
+        "SHADOW_TARGETS": f"candidate={shadow.url}",
+        "SHADOW_ROUTES": "POST /predict",
+        "OTEL_METRICS_EXPORTER": "none",
+        **settings,
+    }
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), arrangement, receiver.protocol, json.dumps(headers)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize(("queue", "protocol"), [("inline:", "grpc"), ("process:", "http/protobuf")])
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("arrangement", ["front", "behind", "absent"])
-def test_production_and_shadow_are_siblings_in_one_trace(arrangement, mode, protocol):
+def test_production_and_shadow_are_siblings_in_one_trace(arrangement, mode, queue, protocol):
     with OTLPReceiver(protocol) as receiver:
         headers = {"x-request-id": "abc-1"}
-        shadow = traced(receiver, arrangement, headers, SHADOW_MODE=mode)
-        receiver.wait_for(lambda r: r.spans("predict production") and r.spans("predict shadow"))
+        with answering() as shadow:
+            traced(receiver, arrangement, headers, shadow, SHADOW_MODE=mode, SHADOW_QUEUE=queue)
+            assert receiver.wait_for(all_told, 20)
         [production], [asked] = receiver.spans("predict production"), receiver.spans("predict shadow")
         servers = [span for span in receiver.spans() if span.kind == "SERVER"]
         exchanges = [span for span in receiver.spans() if span.name == "exchange POST /predict"]
@@ -69,8 +82,8 @@ def test_production_and_shadow_are_siblings_in_one_trace(arrangement, mode, prot
 
 @pytest.mark.parametrize("arrangement", ["front", "behind", "absent"])
 def test_a_remote_parent_stays_the_root_of_the_trace(arrangement):
-    with OTLPReceiver("grpc") as receiver:
-        shadow = traced(receiver, arrangement, {**INBOUND, "baggage": "user=me"})
+    with OTLPReceiver("grpc") as receiver, answering() as shadow:
+        traced(receiver, arrangement, {**INBOUND, "baggage": "user=me"}, shadow)
         receiver.wait_for(lambda r: r.spans("predict production") and r.spans("predict shadow"))
         [production], [asked] = receiver.spans("predict production"), receiver.spans("predict shadow")
         servers = [span for span in receiver.spans() if span.kind == "SERVER"]
@@ -88,8 +101,8 @@ def test_a_remote_parent_stays_the_root_of_the_trace(arrangement):
 
 
 def test_linked_gives_the_shadow_a_trace_of_its_own():
-    with OTLPReceiver("grpc") as receiver:
-        traced(receiver, "front", {}, SHADOW_TRACE="linked")
+    with OTLPReceiver("grpc") as receiver, answering() as shadow:
+        traced(receiver, "front", {}, shadow, SHADOW_TRACE="linked")
         receiver.wait_for(lambda r: r.spans("predict production") and r.spans("predict shadow"))
         [production], [asked] = receiver.spans("predict production"), receiver.spans("predict shadow")
     assert production.trace_id != asked.trace_id
@@ -99,8 +112,8 @@ def test_linked_gives_the_shadow_a_trace_of_its_own():
 
 
 def test_the_store_knows_the_spans(tmp_path):
-    with OTLPReceiver("grpc") as receiver:
-        traced(receiver, "front", {})
+    with OTLPReceiver("grpc") as receiver, answering() as shadow:
+        traced(receiver, "front", {}, shadow)
         receiver.wait_for(lambda r: r.spans("predict shadow"))
         [production], [asked] = receiver.spans("predict production"), receiver.spans("predict shadow")
     [segment] = (tmp_path / "store" / "hot").glob("*.jsonl")
@@ -112,8 +125,8 @@ def test_the_store_knows_the_spans(tmp_path):
 
 
 def test_metrics_arrive_with_the_books():
-    with OTLPReceiver("http/protobuf") as receiver:
-        traced(receiver, "absent", {}, OTEL_METRICS_EXPORTER="otlp")
+    with OTLPReceiver("http/protobuf") as receiver, answering() as shadow:
+        traced(receiver, "absent", {}, shadow, OTEL_METRICS_EXPORTER="otlp")
         assert receiver.wait_for(lambda r: r.metrics("shadow_mw.requests"))
         decisions = {
             point.attributes["shadow_mw.decision"]: point.value
