@@ -6,13 +6,13 @@ import os
 import socket
 from collections.abc import Callable
 
+from shadow_mw.assembly.shadows import make_shadow
 from shadow_mw.books import Books
 from shadow_mw.breaker import Breaker
 from shadow_mw.protocols import Comparator, Store
 from shadow_mw.records import Statistics
 from shadow_mw.redaction import Redactor
 from shadow_mw.settings import Settings
-from shadow_mw.shadows.http import HTTPShadow
 from shadow_mw.stores.segments import SegmentStore
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.metrics import Metrics
@@ -59,12 +59,9 @@ def make_worker(
 
 def _make_lane(target: Target, settings: Settings) -> Lane:
     shares = len(settings.targets)
-    shadow = HTTPShadow(
-        target, max_body_bytes=int(settings.max_body_bytes), max_connections=settings.max_concurrency
-    )
     return Lane(
         target,
-        shadow,
+        make_shadow(target, settings),
         Breaker(failures=settings.breaker_failures, reset_seconds=settings.breaker_reset_seconds),
         concurrency=settings.max_concurrency,
         timeout_seconds=settings.timeout_seconds,

@@ -14,6 +14,7 @@ from shadow_mw.exceptions import (
     ShadowUnreachable,
 )
 from shadow_mw.records import Answer, CapturedRequest, Headers
+from shadow_mw.shadows.request_target import request_target
 from shadow_mw.targets import Target
 
 _READING_HEADERS = (b"content-type", b"content-encoding")
@@ -66,12 +67,8 @@ class HTTPShadow:
         await self._transport.aclose()
 
     def _outgoing(self, request: CapturedRequest, headers: Mapping[str, str]) -> httpx.Request:
-        query = request.query.encode("latin-1") or None
-        if self._has_path:
-            url = self._url.copy_with(query=query)
-        else:
-            raw = request.path.encode("latin-1") + (b"?" + query if query else b"")
-            url = self._url.copy_with(raw_path=raw)
+        path = self._url.raw_path if self._has_path else request.path.encode("latin-1")
+        url = self._url.copy_with(raw_path=request_target(path, request.query))
         ours = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         replaced = {name.lower() for name, _ in ours} | {b"accept-encoding"}
         theirs = [(name, value) for name, value in request.headers if name not in replaced]
