@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -13,6 +14,8 @@ from shadow_mw.queues.link import LinkQueue
 from shadow_mw.queues.mirror_process import MirrorProcess
 from shadow_mw.queues.unix import UnixReach
 from shadow_mw.settings import Settings
+from shadow_mw.telemetry.context import provided_service_name
+from shadow_mw.telemetry.exporters import exporter_names
 
 _log = logging.getLogger("shadow_mw")
 AppQueue: TypeAlias = InlineQueue | LinkQueue
@@ -28,7 +31,7 @@ def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueu
         _log.warning("SHADOW_QUEUE is process: and this platform has no child process for it: using inline:")
         return inline()
     try:
-        reach = MirrorProcess(blueprint(settings))
+        reach = MirrorProcess(blueprint(settings), _telemetry_environment)
     except SettingsError as error:
         _log.warning("%s: using inline: instead of process:", error)
         return inline()
@@ -38,6 +41,19 @@ def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueu
 def blueprint(settings: Settings) -> dict[str, Any]:
     """The settings as keywords that JSON can carry and `load_settings` takes."""
     return {name: _plain(getattr(settings, name)) for name in Settings.model_fields}
+
+
+def _telemetry_environment() -> dict[str, str]:
+    """What the mirror process has to know of a telemetry that the app has set up in code."""
+    service = provided_service_name()
+    if service is None:
+        return {}
+    if not exporter_names("traces"):
+        _log.warning(
+            "the app's own tracer provider does not reach the mirror process: set OTEL_EXPORTER_OTLP_ENDPOINT "
+            "for its spans, or SHADOW_QUEUE=inline:"
+        )
+    return {} if os.environ.get("OTEL_SERVICE_NAME") else {"OTEL_SERVICE_NAME": service}
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,12 @@ class MirrorProcess:
     held exactly as long as it lives, and a connection made right after the start waits in its backlog.
     """
 
-    def __init__(self, blueprint: Mapping[str, Any]) -> None:
+    def __init__(
+        self, blueprint: Mapping[str, Any], environment: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         """Tell it the settings in `blueprint`; apps with the same blueprint and folder share a process.
+
+        `environment` is asked for more variables when it is started.
 
         Raises:
             SettingsError: there is no private folder for the socket.
@@ -44,6 +48,7 @@ class MirrorProcess:
         """
         self._blueprint = json.dumps(blueprint, sort_keys=True).encode()
         self._folder = private_folder() / _key(self._blueprint)
+        self._environment = environment
         self._child = 0
         self._failures = 0
         self._waiting_since: float | None = None
@@ -149,7 +154,7 @@ class MirrorProcess:
             self._child = os.posix_spawn(
                 python,
                 [python, "-m", "shadow_mw.process", str(self._folder)],
-                {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                {**os.environ, "PYTHONPATH": _module_path(), **self._environment()},
                 file_actions=_handed_down(stack, (blueprint, null, log, listener, lock)),
                 setpgroup=0,  # a Ctrl-C at the terminal is the app's
             )
@@ -224,6 +229,10 @@ def _handed_down(stack: contextlib.ExitStack, descriptors: tuple[int, ...]) -> l
         stack.callback(os.close, copy)
         actions.append((os.POSIX_SPAWN_DUP2, copy, target))
     return actions
+
+
+def _module_path() -> str:
+    return os.pathsep.join(path or os.getcwd() for path in sys.path)
 
 
 def _python() -> str | None:

@@ -49,6 +49,14 @@ def server_parent(environ: Mapping[str, Any]) -> tuple[str, str]:
     return current_parent()
 
 
+def provided_service_name() -> str | None:
+    """The `service.name` of a tracer provider that the app has set up in code, or None. Never raises."""
+    with _guard:
+        resource: Any = getattr(trace.get_tracer_provider(), "resource", None)
+        return None if resource is None else str(resource.attributes.get("service.name", ""))
+    return None
+
+
 def as_text(context: SpanContext) -> tuple[str, str]:
     """A valid span context as `traceparent` and `tracestate` (W3C Trace Context, sections 3.2 and 3.3)."""
     traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 0xFF:02x}"
