@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs
 
-import model
+import framework_model as model
 
 from shadow_mw import ShadowMiddleware
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import django
-import model
+import framework_model as model
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import model
+import framework_model as model
 from litestar import HttpMethod, Litestar, Request, Response, post, route
 from litestar.params import FromPath
 from litestar.response import File, Redirect, Stream

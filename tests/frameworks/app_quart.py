@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import model
+import framework_model as model
 from quart import Quart, Response, redirect, request, send_file
 
 from shadow_mw import ShadowMiddleware

@@ -8,27 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import app_bare
-import app_django
-import app_fastapi
-import app_litestar
-import app_quart
-import app_starlette
 import pytest
+from framework_table import FRAMEWORKS
 from stub_shadow import Asked, Reply, StubShadow
 
 from shadow_mw import statistics
 from shadow_mw.records import BUCKETS, SKIPS
 from shadow_mw.testing import drain
 
-FRAMEWORKS = {
-    "bare": app_bare,
-    "starlette": app_starlette,
-    "fastapi": app_fastapi,
-    "litestar": app_litestar,
-    "quart": app_quart,
-    "django": app_django,
-}
 ROUTES = (
     "POST /predict, GET /predict, HEAD /predict, POST /gzip, POST /stream, POST /events, POST /status/{code},"
     "POST /boom, POST /late-boom, POST /file, POST /headers, POST /v1/models/{name}:predict"
@@ -49,6 +36,7 @@ class Watch:
         return {
             "targets": f"{self.name}={self.shadow.url}",
             "routes": ROUTES,
+            "queue": "inline:",
             "store": "none",
             "max_body_bytes": 4096,
             **more,

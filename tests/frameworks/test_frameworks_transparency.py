@@ -7,10 +7,10 @@ import gzip
 import json
 import zlib
 
-import model
+import framework_model as model
 import pytest
-from caller import LOOPS, Call, call_on
-from conftest import FRAMEWORKS
+from asgi_caller import LOOPS, Call, call_on
+from framework_table import FRAMEWORKS
 
 # Django leaves the spooled request body to the garbage collector when a streaming response raises.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <function SpooledTemporaryFile")

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import app_django
 import pytest
+from asgi_caller import LOOPS, Call, call
 from asgi_driver import http_scope
-from caller import LOOPS, Call, call
 from fastapi import FastAPI, WebSocket
 from litestar import Litestar
 from litestar import WebSocket as LitestarSocket

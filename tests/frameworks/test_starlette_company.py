@@ -11,7 +11,7 @@ import anyio
 import app_fastapi
 import app_starlette
 import pytest
-from caller import LOOPS, Call, call_on
+from asgi_caller import LOOPS, Call, call_on
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware.gzip import GZipMiddleware
@@ -151,9 +151,8 @@ def test_the_caller_waits_for_no_shadow(loop, mode):
 
     with StubShadow(answer) as shadow:
         app = app_starlette.make(None)
-        app.add_middleware(
-            ShadowMiddleware, targets=shadow.url, routes="POST /predict", mode=mode, store="none"
-        )
+        settings = {"targets": shadow.url, "routes": "POST /predict", "queue": "inline:", "store": "none"}
+        app.add_middleware(ShadowMiddleware, mode=mode, **settings)
         reply = call_on(loop, app, Call())
         has_answered.set()
         assert (reply.status, reply.body) == (200, ANSWER)

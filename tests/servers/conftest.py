@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import pytest
-from running import SERVERS, Server
+from server_process import SERVERS, Pair, Server
 from stub_shadow import Reply, StubShadow
 
 ROUTES = "POST /predict, GET /predict, HEAD /predict"
-
-
-@dataclass
-class Pair:
-    """The same server twice."""
-
-    bare: Server
-    mirrored: Server
 
 
 @pytest.fixture(scope="module")

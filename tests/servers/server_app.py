@@ -114,10 +114,12 @@ async def show_heard(send: Any) -> None:
 
 
 async def show_process(send: Any) -> None:
-    # Not getrusage: what it calls the peak is inherited from the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    peak_kib = int(status.partition("VmHWM:")[2].split()[0])
-    await respond(send, json.dumps({"pid": os.getpid(), "peak_kib": peak_kib}).encode())
+    await respond(send, json.dumps({"pid": os.getpid(), "peak_kib": peak_kib()}).encode())
+
+
+def peak_kib() -> int:
+    """The most memory this process has held; what getrusage calls so is inherited from its starter."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
 async def show_statistics(send: Any) -> None:

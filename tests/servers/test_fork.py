@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from running import Server
+from server_process import NOISE, Server
 from stub_shadow import Asked, Reply, StubShadow
-from test_servers_ending import NOISE
 
 FORKS = {"before_first_use": 3, "after_first_use": 6, "while_under_way": 4, "in_a_grandchild": 4}
 

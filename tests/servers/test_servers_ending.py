@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import CLOSE, SERVERS, Server, post, session, until
+from server_process import CLOSE, NOISE, SERVERS, Server, post, session, until
 from stub_shadow import Asked, Reply, StubShadow
 
 SENT = 12
@@ -19,7 +19,6 @@ CONCURRENCY = 4
 DRAIN_SECONDS = 1.0
 #: For the server's own ending on a busy machine; far under the shadow's patience of 60 s.
 MARGIN_SECONDS = 10.0
-NOISE = re.compile(r"Traceback|Warning|was destroyed|never retrieved|[Uu]nclosed|Exception ignored")
 
 Start = Callable[..., Server]
 
@@ -60,7 +59,9 @@ def send_all(server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def starting(start: Start, slow_shadow: StubShadow, quick_shadow: StubShadow) -> dict[str, tuple[Server, Server]]:
+def starting(
+    start: Start, slow_shadow: StubShadow, quick_shadow: StubShadow
+) -> dict[str, tuple[Server, Server]]:
     """A server of each kind with a shadow that hangs and with one that answers; all start at once."""
     return {
         name: (
@@ -107,7 +108,10 @@ ENDINGS = {
     "uvicorn, terminated": (UVICORN, signal.SIGTERM),
     "uvicorn without lifespan, interrupted": ([*UVICORN, "--lifespan", "off"], signal.SIGINT),
     "uvicorn without lifespan, terminated": ([*UVICORN, "--lifespan", "off"], signal.SIGTERM),
-    "hypercorn, terminated": (["hypercorn", "server_app:app", "-b", "127.0.0.1:0", "-w", "0"], signal.SIGTERM),
+    "hypercorn, terminated": (
+        ["hypercorn", "server_app:app", "-b", "127.0.0.1:0", "-w", "0"],
+        signal.SIGTERM,
+    ),
 }
 
 
@@ -193,14 +197,18 @@ def test_a_script_just_ends(tmp_path: Path, quick_shadow: StubShadow, start: Sta
     assert len(comparisons) == tally["compared"] == tally["eligible"] == 3
 
 
-def test_a_script_ends_although_its_shadow_hangs(tmp_path: Path, slow_shadow: StubShadow, start: Start) -> None:
+def test_a_script_ends_although_its_shadow_hangs(
+    tmp_path: Path, slow_shadow: StubShadow, start: Start
+) -> None:
     process = start(script(tmp_path, SCRIPTS["a loop of its own"]), cwd=tmp_path, **settings(slow_shadow))
     assert process.wait() == 0, process.log
     assert not NOISE.search(process.log), process.log
     assert process.records() == ([], {"eligible": 3, "worker_lost": 3})
 
 
-def test_a_reloading_server_leaves_nobody_behind(tmp_path: Path, quick_shadow: StubShadow, start: Start) -> None:
+def test_a_reloading_server_leaves_nobody_behind(
+    tmp_path: Path, quick_shadow: StubShadow, start: Start
+) -> None:
     (tmp_path / "reloaded_app.py").write_text("from server_app import app\n")
     command = ["uvicorn", "reloaded_app:app", "--port", "0", "--reload", "--reload-dir", str(tmp_path)]
     server = start(command, cwd=tmp_path, **settings(quick_shadow))

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from conftest import Pair
-from running import CLOSE, Server, chunk, post, read_all, read_until, until
+from server_process import CLOSE, Pair, Server, chunk, post, read_all, read_until, until
 from stub_shadow import StubShadow
 
 BODY = b'{"x": [1, 2, 3]}'
@@ -48,7 +47,9 @@ def booked(server: Server, expected: dict[str, int]) -> Iterator[None]:
     before = server.counts()
     yield
     after = server.counts()
-    added = {word: count - before.get(word, 0) for word, count in after.items() if count > before.get(word, 0)}
+    added = {
+        word: count - before.get(word, 0) for word, count in after.items() if count > before.get(word, 0)
+    }
     for word in ("eligible", "agree", "disagree"):
         added.pop(word, None)
     assert added == expected
@@ -144,7 +145,9 @@ def test_the_app_hears_that_the_client_has_left(
         for server in (pair.bare, pair.mirrored):
             before = len(server.get("/heard"))
             go(server)
-            heard.append(until(lambda server=server, before=before: server.get("/heard")[before:], "a disconnect"))
+            heard.append(
+                until(lambda server=server, before=before: server.get("/heard")[before:], "a disconnect")
+            )
     assert heard[0] == heard[1]
     assert len(heard[0]) == 1
     assert len(shadow.asked) == (1 if expected == {"production_error": 1} else 0)
@@ -166,7 +169,9 @@ def upload(server: Server, *, is_chunked: bool) -> tuple[dict[str, int], int]:
 
 
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["with a length", "chunked"])
-def test_a_large_upload_is_served_whole_and_held_by_nobody(pair: Pair, shadow: StubShadow, is_chunked: bool) -> None:
+def test_a_large_upload_is_served_whole_and_held_by_nobody(
+    pair: Pair, shadow: StubShadow, is_chunked: bool
+) -> None:
     shadow.asked.clear()
     bare, bare_growth_kib = upload(pair.bare, is_chunked=is_chunked)
     with booked(pair.mirrored, {"too_large": 1}):
@@ -176,4 +181,6 @@ def test_a_large_upload_is_served_whole_and_held_by_nobody(pair: Pair, shadow: S
         checksum = zlib.crc32(MEBIBYTE, checksum)
     assert mirrored == bare == {"size": UPLOAD_MEBIBYTES * len(MEBIBYTE), "crc32": checksum}
     assert shadow.asked == []
-    assert growth_kib < bare_growth_kib + 12 * 1024  # a body of 1 MiB may be held, with room for the allocator
+    assert (
+        growth_kib < bare_growth_kib + 12 * 1024
+    )  # a body of 1 MiB may be held, with room for the allocator

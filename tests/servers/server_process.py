@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,17 +13,38 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 SERVERS = {
-    "uvicorn, asyncio, h11": ["uvicorn", "server_app:app", "--port", "0", "--loop", "asyncio", "--http", "h11"],
-    "uvicorn, uvloop, httptools": ["uvicorn", "server_app:app", "--port", "0", "--loop", "uvloop", "--http", "httptools"],
+    "uvicorn, asyncio, h11": [
+        "uvicorn",
+        "server_app:app",
+        "--port",
+        "0",
+        "--loop",
+        "asyncio",
+        "--http",
+        "h11",
+    ],
+    "uvicorn, uvloop, httptools": [
+        "uvicorn",
+        "server_app:app",
+        "--port",
+        "0",
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+    ],
     "hypercorn, asyncio": ["hypercorn", "server_app:app", "-b", "127.0.0.1:0", "-k", "asyncio"],
     "hypercorn, trio": ["hypercorn", "server_app:app", "-b", "127.0.0.1:0", "-k", "trio"],
-}  # fmt: skip
+}
 _ADDRESS = re.compile(r"[Rr]unning on http://127\.0\.0\.1:(\d+)")
+#: What a process that ends well does not print.
+NOISE = re.compile(r"Traceback|Warning|was destroyed|never retrieved|[Uu]nclosed|Exception ignored")
 _DEADLINE_SECONDS = 45.0
 
 
@@ -40,18 +62,25 @@ class Server:
     """One server process; started at once, waited for on first use."""
 
     def __init__(
-        self, command: list[str], folder: Path, *, python: tuple[str, ...] = (), cwd: Path = HERE, **environment: str
+        self,
+        command: list[str],
+        folder: Path,
+        *,
+        python: tuple[str, ...] = (),
+        cwd: Path = HERE,
+        **environment: str,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.store = folder / "store"
         self._log = folder / "stderr"
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
-        paths = os.pathsep.join([str(cwd), str(HERE)])
+        ours = {"SHADOW_STORE": str(self.store), "SHADOW_QUEUE": "inline:"}
+        paths = os.pathsep.join([str(cwd), str(HERE), os.environ.get("PYTHONPATH", "")])
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *python, "-m", *command],
                 cwd=cwd,
-                env={**clean, "PYTHONPATH": paths, "SHADOW_STORE": str(self.store), **environment},
+                env={**clean, "PYTHONPATH": paths, **ours, **environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -118,10 +147,8 @@ class Server:
     def kill(self) -> None:
         """End what is left of the session that we started."""
         for pid in session(self.process.pid):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         if self.process.returncode is None:
             self.process.wait(10)
 
@@ -130,8 +157,18 @@ class Server:
         return read_store(self.store)
 
 
+@dataclass
+class Pair:
+    """The same server twice."""
+
+    bare: Server
+    mirrored: Server
+
+
 def read_store(store: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    lines = [json.loads(line) for path in (store / "hot").glob("*.jsonl") for line in path.read_text().splitlines()]
+    lines = [
+        json.loads(line) for path in (store / "hot").glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
     tally: Counter[str] = Counter()
     for line in lines:
         tally.update(line.get("counts", {}))
@@ -173,7 +210,9 @@ def session(leader: int) -> list[int]:
     return found
 
 
-def post(body: bytes = b'{"x": [1, 2, 3]}', query: str = "", *headers: bytes, method: bytes = b"POST") -> bytes:
+def post(
+    body: bytes = b'{"x": [1, 2, 3]}', query: str = "", *headers: bytes, method: bytes = b"POST"
+) -> bytes:
     """A request that ends its connection."""
     lines = [
         method + b" /predict" + (b"?" + query.encode() if query else b"") + b" HTTP/1.1",
