@@ -28,7 +28,7 @@ def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueu
     if settings.queue.startswith("unix:"):
         return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books)
     if not MirrorProcess.is_possible():
-        _log.warning("SHADOW_QUEUE is process: and this platform has no child process for it: using inline:")
+        _log.warning("SHADOW_QUEUE: this platform has no child process for process:, using inline:")
         return inline()
     try:
         reach = MirrorProcess(blueprint(settings), _telemetry_environment)
@@ -50,8 +50,8 @@ def _telemetry_environment() -> dict[str, str]:
         return {}
     if not exporter_names("traces"):
         _log.warning(
-            "the app's own tracer provider does not reach the mirror process: set OTEL_EXPORTER_OTLP_ENDPOINT "
-            "for its spans, or SHADOW_QUEUE=inline:"
+            "the app's own tracer provider does not reach the mirror process: "
+            "set OTEL_EXPORTER_OTLP_ENDPOINT for its spans, or SHADOW_QUEUE=inline:"
         )
     return {} if os.environ.get("OTEL_SERVICE_NAME") else {"OTEL_SERVICE_NAME": service}
 
