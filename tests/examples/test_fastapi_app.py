@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -79,6 +80,19 @@ def send(curl: str) -> dict[str, object]:
     return answer.json()
 
 
+def reported(command: str, folder: Path) -> dict[str, Any]:
+    """What the report says of the one shadow, once both requests are in the books."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        words = [*shlex.split(command.strip()), "--json"]
+        seen = subprocess.run(words, cwd=folder, env=terminal(), capture_output=True, text=True, check=False)
+        shadows = json.loads(seen.stdout)["shadows"] if seen.returncode == 0 else []
+        if shadows and shadows[0]["total"]["eligible"] == 2:
+            return shadows[0]
+        time.sleep(0.2)
+    raise AssertionError(f"the report has no two requests: {seen.stdout} {seen.stderr}")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copytree(EXAMPLE, tmp_path / "example", ignore=shutil.ignore_patterns(".shadow", "__pycache__"))
@@ -89,9 +103,7 @@ def test_the_example_shows_where_its_models_differ(folder: Path) -> None:
     challenger, production, requests, report = shell_blocks()
     with running(challenger, folder), running(production, folder):
         answers = [send(line) for line in requests.strip().splitlines()]
-    command = [*shlex.split(report.strip()), "--json"]
-    seen = subprocess.run(command, cwd=folder, env=terminal(), capture_output=True, text=True, check=True)
-    [shadow] = json.loads(seen.stdout)["shadows"]
+        shadow = reported(report, folder)
     total = shadow["total"]
     assert [answer["label"] for answer in answers] == ["setosa", "virginica"]
     assert shadow["shadow"] == "tree"
