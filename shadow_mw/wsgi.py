@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -176,18 +176,16 @@ class _Tee:
         return status, [*headers, echoed] if type(headers) is list else headers, *exc_info
 
 
-class _Body:
-    """The app's iterable on its way to the server, chunk by chunk."""
+class _Chunks:
+    """An iterator of the app's on its way to the server, chunk by chunk."""
 
-    __slots__ = ("_iterator", "_result", "_tee")
+    __slots__ = ("_iterator", "_tee")
 
-    def __init__(self, result: Any, tee: _Tee) -> None:
-        self._result = result
-        self._iterator = result
+    def __init__(self, iterator: Any, tee: _Tee) -> None:
+        self._iterator = iterator
         self._tee = tee
 
-    def __iter__(self) -> Iterator[bytes]:
-        self._iterator = iter(self._result)
+    def __iter__(self) -> _Chunks:
         return self
 
     def __next__(self) -> bytes:
@@ -202,9 +200,19 @@ class _Body:
         self._tee.passed(chunk)
         return chunk
 
+
+class _Body(_Chunks):
+    """The app's iterable: an iterator itself where the app's is one, with `close()` (PEP 3333)."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> _Chunks:
+        iterator = iter(self._iterator)
+        return self if iterator is self._iterator else _Chunks(iterator, self._tee)
+
     def close(self) -> None:
         try:
-            close = getattr(self._result, "close", None)
+            close = getattr(self._iterator, "close", None)
             if close is not None:
                 close()
         except BaseException as error:
@@ -220,7 +228,7 @@ class _SizedBody(_Body):
     __slots__ = ()
 
     def __len__(self) -> int:
-        return len(self._result)
+        return len(self._iterator)
 
 
 def _admit(mirror: Mirror, environ: WSGIEnvironment) -> Capture | None:

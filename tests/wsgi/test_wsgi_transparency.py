@@ -47,7 +47,7 @@ def mirrors() -> Any:
     return make
 
 
-def outcome(app: Any, plan: Plan, around: Any, environ: dict[str, Any], **server: int) -> tuple[Any, ...]:
+def outcome(app: Any, plan: Plan, around: Any, environ: dict[str, Any], **server: Any) -> tuple[Any, ...]:
     """Everything that a server and the app itself can tell of one request."""
     scripted = Scripted(plan)
     seen: Seen = serve(around(scripted), environ, **server)
@@ -64,9 +64,10 @@ def outcome(app: Any, plan: Plan, around: Any, environ: dict[str, Any], **server
     read_fails_at=st.integers(-3, 3),
     fails_at=st.integers(-5, 3),
     stops_at=st.integers(-5, 2),
+    peeks=st.booleans(),
 )
 def test_any_app_behaves_as_without_us(
-    mirrors, mode, plan, body, framing, make_input, read_fails_at, fails_at, stops_at
+    mirrors, mode, plan, body, framing, make_input, read_fails_at, fails_at, stops_at, peeks
 ):
     swap, middleware = mirrors(mode=mode)
 
@@ -82,7 +83,7 @@ def test_any_app_behaves_as_without_us(
             "wrong": {"CONTENT_LENGTH": "x1"},
         }[framing]
         environ = request(body, make_input=functools.partial(make_input, fails_at=read_fails_at), **variables)
-        return outcome(None, plan, around, environ, fails_at=fails_at, stops_at=stops_at)
+        return outcome(None, plan, around, environ, fails_at=fails_at, stops_at=stops_at, peeks=peeks)
 
     assert once(mirrored) == once(lambda app: app)
 

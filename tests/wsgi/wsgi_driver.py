@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,12 +94,14 @@ class Seen:
 class Server:
     """One request to an app, by the rules of PEP 3333."""
 
-    def __init__(self, fails_at: int = -1, stops_at: int = -1) -> None:
+    def __init__(self, fails_at: int = -1, stops_at: int = -1, peeks: bool = False) -> None:
         self.seen = Seen()
         self._fails_at = fails_at
         """The number of the chunk or write at which the client is gone."""
         self._stops_at = stops_at
         """The number of the chunk after which the server wants no more, as some do after a HEAD."""
+        self._peeks = peeks
+        """True to begin with the first chunk, and to iterate over the iterator then, as test clients do."""
         self._is_started = False
         self._sent = 0
 
@@ -127,12 +130,17 @@ class Server:
         self._sent += bool(data)
         self.seen.events.append((how, data))
 
+    def _peeked(self, result: Any) -> Any:
+        iterator = iter(result)
+        self.seen.events.append(("is an iterator", iterator is result))
+        return itertools.chain(itertools.islice(iterator, 1), iterator)
+
     def serve(self, app: Any, environ: dict[str, Any]) -> Seen:
         try:
             result = app(environ, self.start_response)
             self.seen.events.append(("result", *_nature(result, environ)))
             try:
-                for number, chunk in enumerate(result):
+                for number, chunk in enumerate(self._peeked(result) if self._peeks else result):
                     if number == self._stops_at:
                         break
                     self._send("chunk", chunk)
@@ -185,7 +193,7 @@ def request(
     return {name: value for name, value in environ.items() if value is not None}
 
 
-def serve(app: Any, environ: dict[str, Any], **server: int) -> Seen:
+def serve(app: Any, environ: dict[str, Any], **server: Any) -> Seen:
     """Serve one request and note how its input was read."""
     stream = environ["wsgi.input"]
     seen = Server(**server).serve(app, environ)
