@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,6 @@ class Hosting:
         self._settings = settings
         self._is_alone = is_alone
         self._began = time.monotonic()
-        self._was_connected = False
         self._working = anyio.CancelScope()
         books = Books()
         self._source = SocketSource(
@@ -56,7 +56,9 @@ class Hosting:
             settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
         )
         self._worker: Worker = make_worker(settings, books, comparator, self.snapshot)
-        logging.getLogger("shadow_mw").addHandler(_Forwarding(self._source))
+        _log.addHandler(_Forwarding(self._source))
+        if not is_alone:
+            _log.addHandler(logging.StreamHandler())  # whoever started it also reads what it says
 
     def snapshot(self) -> Statistics:
         """The worker's statistics."""
@@ -91,8 +93,7 @@ class Hosting:
     async def _watch_connections(self) -> None:
         while self._is_alone:
             await anyio.sleep(_WATCH_SECONDS)
-            self._was_connected = self._was_connected or bool(self._source.connections)
-            patience = _LINGER_SECONDS if self._was_connected else _FIRST_CONNECTION_SECONDS
+            patience = _LINGER_SECONDS if self._source.was_connected else _FIRST_CONNECTION_SECONDS
             if not self._source.connections and time.monotonic() - self._source.last_change > patience:
                 await self._end()
 
@@ -131,6 +132,14 @@ class _Forwarding(logging.Handler):
 
 def main() -> None:
     """Be the mirror process of an app: settings on standard input, the socket as descriptor 3."""
+    try:
+        _serve_app()
+    except Exception as error:  # noqa: BLE001 the last boundary of this process
+        traceback.print_exc()
+        sys.exit(_last_words(error))
+
+
+def _serve_app() -> None:
     _step_back()
     settings = load_settings(**json.load(sys.stdin))
     if settings.memory_bytes:
@@ -140,6 +149,13 @@ def main() -> None:
     anyio.run(host, settings, listener, True)
     with contextlib.suppress(OSError):
         remove_traces(Path(sys.argv[1]))
+
+
+def _last_words(error: BaseException) -> str:
+    """One line on what went wrong, for the app's log."""
+    while isinstance(inner := getattr(error, "exceptions", None), tuple):
+        error = inner[0]
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def listen(path: str) -> socket.socket:

@@ -17,6 +17,7 @@ from shadow_mw.queues.outbox import Outbox
 _TICK_SECONDS = 1.0
 _READ_BYTES = 64 * 1024
 _FRAME_LIMIT_BYTES = 16 * 2**20
+_CUT_SECONDS = 1.0
 
 
 class Reach(Protocol):
@@ -28,6 +29,11 @@ class Reach(Protocol):
 
     def pause_seconds(self, held_seconds: float) -> float | None:
         """How long to wait after a connection that held so long (0: none came); None gives up for good."""
+        ...
+
+    @property
+    def is_coming(self) -> bool:
+        """True when a worker is so near that an app which ends should wait for it, within its deadline."""
         ...
 
     @property
@@ -57,6 +63,7 @@ class Keeper:
         self._broken = broken
         self._given_up = given_up
         self._is_closing = False
+        self._deadline = float("inf")
         self._guard = Guard("keeping the connection to the worker")
         self._connection: socket.socket | None = None
         # A pair of socket objects and not a pipe: after they are closed, a late wake-up can't hit a
@@ -78,11 +85,18 @@ class Keeper:
             self._rope.send(b"\0")
 
     def close(self, seconds: float) -> None:
-        """Send what waits, hang up and end, if the deadline allows."""
+        """Send what waits, hang up and end; what the deadline does not allow is cut off."""
+        self._deadline = time.monotonic() + seconds
         self._is_closing = True
         self.wake()
-        if self._thread is not threading.current_thread():
-            self._thread.join(seconds)
+        if self._thread is threading.current_thread():
+            return
+        self._thread.join(seconds)
+        connection = self._connection
+        if connection is not None and self._thread.is_alive():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            self._thread.join(_CUT_SECONDS)
 
     def disown(self) -> None:
         """Close our copies of the sockets, in a forked child in which the thread does not exist."""
@@ -92,47 +106,58 @@ class Keeper:
 
     def _main(self) -> None:
         with self._guard, self._bell, self._rope:
-            while not self._is_closing:
+            is_over = False
+            while not is_over:
                 pause_seconds = self._reach.pause_seconds(self._hold())
                 if pause_seconds is None:
                     self._given_up()
                     return
                 self._sleep(pause_seconds)
+                is_over = self._is_over()
+
+    def _is_over(self) -> bool:
+        if not self._is_closing:
+            return False
+        is_late = time.monotonic() >= self._deadline
+        return is_late or self._outbox.is_empty() or not self._reach.is_coming
 
     def _hold(self) -> float:
         """Connect and serve one connection to its end; how long it held."""
-        connection = self._reach.connect()
+        connection = self._connection = self._reach.connect()
         if connection is None:
             return 0.0
         began = time.monotonic()
-        with connection, selectors.DefaultSelector() as selector:
-            connection.setblocking(False)
-            selector.register(connection, selectors.EVENT_READ)
-            selector.register(self._bell, selectors.EVENT_READ)
-            self._connection = connection
-            self._outbox.attach(connection)
-            try:
-                with self._guard, contextlib.suppress(OSError):
-                    self._serve(connection, selector)
-            finally:
-                self._connection = None
-                self._broken()
+        try:
+            with self._guard, contextlib.suppress(OSError), connection:
+                self._serve(connection)
+        finally:
+            self._connection = None
+            self._broken()
         return time.monotonic() - began
 
-    def _serve(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+    def _serve(self, connection: socket.socket) -> None:
         reader: FrameReader[ToApp] = FrameReader(ToApp, _FRAME_LIMIT_BYTES)
+        connection.setblocking(False)
+        self._outbox.attach(connection)
         next_tick = 0.0
-        is_open = True
-        while is_open:
-            if time.monotonic() >= next_tick or self._is_closing:
-                self._tick()
-                next_tick = time.monotonic() + _TICK_SECONDS
-            must_write = self._outbox.pump()
-            if self._is_closing and not must_write:
-                return
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if must_write else 0)
-            selector.modify(connection, events)
-            is_open = self._wait(connection, selector, reader, next_tick - time.monotonic())
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            selector.register(self._bell, selectors.EVENT_READ)
+            is_open = True
+            while is_open:
+                if self._is_closing or time.monotonic() >= next_tick:
+                    self._tick()
+                    next_tick = time.monotonic() + _TICK_SECONDS
+                must_write = self._pump()
+                selector.modify(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE * must_write))
+                is_open = self._wait(connection, selector, reader, next_tick - time.monotonic())
+
+    def _pump(self) -> bool:
+        """Send what waits, and at the end say so; True when the socket took only a part."""
+        try:
+            return self._outbox.pump() or (self._is_closing and not self._outbox.hang_up())
+        except OSError:
+            return False  # broken; what the worker said last is still there to be read, up to the end
 
     def _wait(
         self,
@@ -157,6 +182,6 @@ class Keeper:
         deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._bell, selectors.EVENT_READ)
-            while not self._is_closing and (left := deadline - time.monotonic()) > 0:
+            while not self._is_over() and (left := min(deadline, self._deadline) - time.monotonic()) > 0:
                 if selector.select(left):
                     self._bell.recv(_READ_BYTES)

@@ -12,8 +12,8 @@ from shadow_mw.frames import Counts, Done, Flush, Logged, Snapshot, ToApp, ToWor
 from shadow_mw.guard import Guard
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.keeper import Keeper, Reach
-from shadow_mw.queues.outbox import Outbox
-from shadow_mw.records import CapturedRequest, Exchange, Message, Statistics
+from shadow_mw.queues.outbox import Outbox, kept_of
+from shadow_mw.records import Message, Statistics
 
 _log = logging.getLogger("shadow_mw")
 
@@ -74,11 +74,11 @@ class LinkQueue:
         with self._guard:
             if self._fallback is not None:
                 return self._fallback.offer(message)
-            if self._is_off:
-                self._lose([_route_of(message)])
-                return True
             self._ensure_keeper()
-            return self._outbox.offer(message)
+            has_room = self._outbox.offer(message)
+            if self._is_off:
+                self._clear_line()
+            return has_room
         return False
 
     def drain(self, seconds: float) -> bool:
@@ -100,7 +100,7 @@ class LinkQueue:
             keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.close(seconds)
-            self._lose(self._outbox.abandon())
+            self._clear_line()
         if self._fallback is not None:
             self._fallback.close(seconds)
 
@@ -108,7 +108,7 @@ class LinkQueue:
         if self._keeper is not None and self._keeper.is_alive:
             return
         with self._lock:
-            if self._keeper is None or not self._keeper.is_alive:
+            if self._is_missing():
                 self._keeper = Keeper(
                     self._reach,
                     self._outbox,
@@ -117,6 +117,9 @@ class LinkQueue:
                     broken=self._broken,
                     given_up=self._give_up,
                 )
+
+    def _is_missing(self) -> bool:
+        return not self._is_off and (self._keeper is None or not self._keeper.is_alive)
 
     def _wake(self) -> None:
         keeper = self._keeper
@@ -143,14 +146,28 @@ class LinkQueue:
 
     def _broken(self) -> None:
         self._lose(self._outbox.detach())
+        if self._answered < self._asked:
+            self._outbox.push(Flush(self._asked))  # the one that was sent went with the connection
 
     def _give_up(self) -> None:
         if self._reach.is_impossible and self._make_fallback is not None:
             self._fallback = self._make_fallback()
+        self.statistics = None  # of a worker that is gone; our own books go on
         self._is_off = True
-        self._lose(self._outbox.abandon())
+        self._clear_line()
         with self._answer:
             self._answer.notify_all()
+
+    def _clear_line(self) -> None:
+        """Give what waits to the fallback, or book it as lost."""
+        for message in self._outbox.abandon():
+            if not self._is_taken_over(message):
+                self._lose([kept_of(message)])
+
+    def _is_taken_over(self, message: ToWorker) -> bool:
+        if self._fallback is None or isinstance(message, Counts | Flush):
+            return False
+        return self._fallback.offer(message)
 
     def _lose(self, lost: Sequence[ToWorker | str]) -> None:
         """Book exchanges by their routes as lost; counts that did not arrive are shipped again."""
@@ -161,9 +178,3 @@ class LinkQueue:
         for route, count in routes.items():
             for shadow in self._shadows:
                 self._books.add_many(route, shadow, {"eligible": count, "worker_lost": count})
-
-
-def _route_of(message: Message) -> str:
-    if isinstance(message, Exchange):
-        return message.request.route
-    return message.route if isinstance(message, CapturedRequest) else ""

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,13 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_SECONDS = 10.0
 _ATTEMPTS = 6
 _BACKLOG = 512
+#: How long to wait after the system refused us a process, a file or a socket.
+_REFUSED_PAUSE_SECONDS = 5.0
+_CONNECT_SECONDS = 1.0
+_LONGEST_PATH_BYTES = 103
+#: Held while a connection or a process is made, and by a fork: a child that inherits the lock's descriptor
+#: would hold the lock, and one that inherits the pipe's would keep the process waiting for its settings.
+_making = threading.RLock()
 
 
 class MirrorProcess:
@@ -48,10 +55,14 @@ class MirrorProcess:
         """
         self._blueprint = json.dumps(blueprint, sort_keys=True).encode()
         self._folder = private_folder() / _key(self._blueprint)
+        if len(os.fsencode(self._socket_path)) > _LONGEST_PATH_BYTES:
+            raise SettingsError(f"SHADOW_QUEUE: {self._socket_path} is too long for a socket's path")
         self._environment = environment
         self._child = 0
+        self._exit_code: int | None = None
         self._failures = 0
-        self._waiting_since: float | None = None
+        self._is_anothers_turn = False
+        self._is_refused = False
         self.is_impossible = False
 
     def __repr__(self) -> str:
@@ -65,20 +76,32 @@ class MirrorProcess:
 
     def connect(self) -> socket.socket | None:
         """A connection to the mirror process, started if there is none."""
-        self._reap()
-        with contextlib.suppress(OSError):
-            return _connected(self._socket_path)
-        try:
-            if self._start():
+        with _making:
+            self._reap()
+            with contextlib.suppress(OSError):
                 return _connected(self._socket_path)
+            return self._connected_to_new()
+
+    def _connected_to_new(self) -> socket.socket | None:
+        was_refused, self._is_refused = self._is_refused, False
+        try:
+            self._is_anothers_turn = not self._start()
+            return None if self._is_anothers_turn else _connected(self._socket_path)
         except (PermissionError, NotImplementedError) as error:
             _log.warning(
                 "no mirror process can be started here (%s): using inline: instead of process:", error
             )
             self.is_impossible = True
         except OSError as error:
-            _log.debug("the mirror process could not be started: %s", error)
+            if not was_refused:
+                _log.warning("the mirror process could not be started, will try again: %s", error)
+            self._is_refused = True
         return None
+
+    @property
+    def is_coming(self) -> bool:
+        """True unless there can be none: whose turn it is starts it within moments."""
+        return not self.is_impossible
 
     def pause_seconds(self, held_seconds: float) -> float | None:
         """A pause that doubles with each start in a row that came to nothing; None after six of them."""
@@ -86,14 +109,16 @@ class MirrorProcess:
             return None
         if held_seconds >= _HEALTHY_SECONDS:
             self._failures = 0
-        if self._is_anothers_turn(held_seconds):
+        if not held_seconds and self._is_refused:
+            return _REFUSED_PAUSE_SECONDS
+        if not held_seconds and self._is_anothers_turn:
             return _FIRST_PAUSE_SECONDS
         self._failures += 1
         if self._failures >= _ATTEMPTS:
             _log.error(
                 "mirroring is off: the mirror process ended %d times in a row; its last words: %s",
                 self._failures,
-                self._last_words() or "none",
+                self._last_words() or f"none (exit code {self._exit_code})",
             )
             return None
         return float(min(_FIRST_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS))
@@ -110,16 +135,8 @@ class MirrorProcess:
     def _log_path(self) -> Path:
         return self._folder / "mirror.log"
 
-    def _is_anothers_turn(self, held_seconds: float) -> bool:
-        """True while somebody else starts the process or an old one still drains, for a minute at most."""
-        if held_seconds or self._child:
-            self._waiting_since = None
-            return False
-        self._waiting_since = self._waiting_since or time.monotonic()
-        return time.monotonic() - self._waiting_since < 60.0
-
     def _start(self) -> bool:
-        """Start the process; False when it is another's turn."""
+        """Start the process; False while another starts it, or an old one still drains."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         lock = os.open(self._lock_path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
@@ -157,6 +174,7 @@ class MirrorProcess:
                 {**os.environ, "PYTHONPATH": _module_path(), **self._environment()},
                 file_actions=_handed_down(stack, (blueprint, null, log, listener, lock)),
                 setpgroup=0,  # a Ctrl-C at the terminal is the app's
+                setsigmask=(),  # an app may block SIGTERM in its threads
             )
             os.write(feed, self._blueprint)
 
@@ -164,9 +182,10 @@ class MirrorProcess:
         if not self._child:
             return
         with contextlib.suppress(ChildProcessError):
-            ended, _ = os.waitpid(self._child, os.WNOHANG)
+            ended, status = os.waitpid(self._child, os.WNOHANG)
             if not ended:
                 return
+            self._exit_code = os.waitstatus_to_exitcode(status)
         self._child = 0
 
     def _last_words(self) -> str:
@@ -212,6 +231,7 @@ def _key(blueprint: bytes) -> str:
 
 def _connected(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(_CONNECT_SECONDS)
     try:
         connection.connect(str(path))
     except BaseException:
@@ -220,15 +240,28 @@ def _connected(path: Path) -> socket.socket:
     return connection
 
 
-def _handed_down(stack: contextlib.ExitStack, descriptors: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """File actions that give a child these descriptors as 0, 1, 2, …"""
-    actions = []
+def _handed_down(stack: contextlib.ExitStack, descriptors: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """File actions that give a child these descriptors as 0, 1, 2, …, and no other."""
+    actions: list[tuple[int, ...]] = []
+    first_other = len(descriptors)
     for target, descriptor in enumerate(descriptors):
         # A copy above all targets, for the original may have the number that another is to get.
-        copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, len(descriptors))
+        copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, first_other)
         stack.callback(os.close, copy)
         actions.append((os.POSIX_SPAWN_DUP2, copy, target))
-    return actions
+    # A server leaves its listening socket open for its children; ours would hold the port beyond its end.
+    return actions + [(os.POSIX_SPAWN_CLOSE, one) for one in _inheritable() if one >= first_other]
+
+
+def _inheritable() -> list[int]:
+    """The descriptors of this process that a child would get."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/dev/fd"):
+            with contextlib.suppress(OSError):
+                if os.get_inheritable(int(name)):
+                    found.append(int(name))
+    return found
 
 
 def _module_path() -> str:
@@ -241,4 +274,10 @@ def _python() -> str | None:
     return next(
         (path for path in candidates if path and "python" in Path(path).name and os.access(path, os.X_OK)),
         None,
+    )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release
     )

@@ -13,6 +13,8 @@ from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
 #: Larger messages are encoded and sent by the keeper, so that no request waits for the copy.
 _LARGE_BYTES = 32 * 1024
 _CHUNK_BYTES = 64 * 1024
+#: A worker that takes everything and stores nothing must not cost the app more memory than this many routes.
+_MOST_UNACKNOWLEDGED = 100_000
 
 
 class _Waiting:
@@ -50,10 +52,10 @@ class Outbox:
         """Send a message or put it into the line; False when there is no room."""
         size_bytes = _size_of(message)
         with self._lock:
+            if not self._has_room(message, size_bytes):
+                return False
             if self._socket is not None and not self._line and size_bytes <= _LARGE_BYTES:
                 must_wake = self._send(self._socket, message, size_bytes)
-            elif len(self._line) >= self._size or self._held_bytes + size_bytes > self._size_bytes:
-                return False
             else:
                 self._put(_Waiting(message, size_bytes))
                 must_wake = True
@@ -82,13 +84,29 @@ class Outbox:
             self._unacknowledged.clear()
         return lost
 
-    def abandon(self) -> list[ToWorker | str]:
-        """Empty the line. What was in it: counts, and the routes of exchanges."""
+    def hang_up(self) -> bool:
+        """Say that no more will come; False while something waits. What was sent is the worker's from now on.
+
+        The socket is half-closed and not closed: a worker that wrote to a closed one would read no more.
+
+        Raises:
+            OSError: the connection broke.
+
+        """
         with self._lock:
-            left = [_kept_of(waiting.message) for waiting in self._line]
+            if self._socket is not None and not self._line:
+                self._socket.shutdown(socket.SHUT_WR)
+                self._socket = None
+                self._unacknowledged.clear()
+            return self._socket is None
+
+    def abandon(self) -> list[ToWorker]:
+        """Empty the line. What was in it, but for a message that is on its way: `detach` reports that."""
+        with self._lock:
+            left = [waiting.message for waiting in self._line if waiting.rest is None]
             self._line.clear()
             self._held_bytes = 0
-        return [one for one in left if one]
+        return left
 
     def acknowledge(self, numbers: list[int]) -> None:
         """Forget what is in the store."""
@@ -117,11 +135,19 @@ class Outbox:
                 return True
             waiting.rest = waiting.rest[sent:]
             if not waiting.rest:
-                self._drop_head()
+                self._drop_head(waiting)
 
     def is_empty(self) -> bool:
         """True when nothing waits."""
         return not self._line
+
+    def _has_room(self, message: ToWorker, size_bytes: int) -> bool:
+        """The second half of an exchange takes no new entry: without it the first stays open for good."""
+        if not isinstance(message, CapturedResponse) and (
+            len(self._line) >= self._size or len(self._unacknowledged) >= _MOST_UNACKNOWLEDGED
+        ):
+            return False
+        return size_bytes == 0 or self._held_bytes + size_bytes <= self._size_bytes
 
     def _send(self, connection: socket.socket, message: ToWorker, size_bytes: int) -> bool:
         """Send at once; True when a rest is left for the keeper."""
@@ -143,14 +169,15 @@ class Outbox:
 
     def _numbered(self, message: ToWorker) -> int:
         self._number = (self._number + 1) & 0xFFFFFFFF
-        kept = _kept_of(message)
+        kept = kept_of(message)
         if kept:
             self._unacknowledged[self._number] = kept
         return self._number
 
-    def _drop_head(self) -> None:
+    def _drop_head(self, sent: _Waiting) -> None:
         with self._lock:
-            self._held_bytes -= self._line.popleft().size_bytes
+            if self._line and self._line[0] is sent:  # else it was abandoned meanwhile
+                self._held_bytes -= self._line.popleft().size_bytes
 
     def _put(self, waiting: _Waiting) -> None:
         self._line.append(waiting)
@@ -163,7 +190,7 @@ def _size_of(message: Exchange | CapturedRequest | CapturedResponse) -> int:
     return len(message.body)
 
 
-def _kept_of(message: ToWorker) -> ToWorker | str:
+def kept_of(message: ToWorker) -> ToWorker | str:
     """What is to be known of a message that may get lost: counts whole, of an exchange its route."""
     if isinstance(message, Exchange):
         return message.request.route

@@ -50,7 +50,9 @@ class SocketSource:
         self.engine: Engine
         self.connections: set[_Connection] = set()
         self.last_change = time.monotonic()
+        self.was_connected = False
         self._listener = listener
+        self._server: asyncio.Server | None = None
         self._line: deque[_Delivery] = deque()
         self._arrived = asyncio.Event()
         self._is_stopping = False
@@ -64,13 +66,13 @@ class SocketSource:
         """Accept connections and tell each the statistics once a second, until cancelled."""
         self.engine = engine
         loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: _Connection(self), sock=self._listener)
+        self._server = await loop.create_unix_server(lambda: _Connection(self), sock=self._listener)
         try:
             while True:
                 await asyncio.sleep(_SNAPSHOT_SECONDS)
                 self._tell_all(encode(Snapshot(engine.snapshot())))
         finally:
-            server.close()
+            self._server.close()
             for connection in list(self.connections):
                 connection.close()
 
@@ -88,6 +90,8 @@ class SocketSource:
         """Take nothing more; what has arrived is still delivered."""
         self._is_stopping = True
         self._arrived.set()
+        if self._server is not None:
+            self._server.close()  # who comes now is not to wait for a worker that takes nothing
         for connection in self.connections:
             connection.pause()
 
@@ -180,6 +184,7 @@ class _Connection(asyncio.Protocol):
             transport.abort()
             return
         self._source.connections.add(self)
+        self._source.was_connected = True
         self._source.last_change = time.monotonic()
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -24,6 +24,11 @@ class UnixReach:
         return f"UnixReach({self._path!r})"
 
     @property
+    def is_coming(self) -> bool:
+        """Never: an app does not wait with its end for somebody to start one."""
+        return False
+
+    @property
     def is_impossible(self) -> bool:
         """Never: somebody may yet start the worker."""
         return False
