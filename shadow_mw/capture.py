@@ -29,21 +29,29 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 class Body:
     """The chunks of one body: references, not copies, and none at all beyond the limit."""
 
-    __slots__ = ("_chunks", "_limit", "is_complete", "is_too_large", "size")
+    __slots__ = ("_chunks", "_declared", "_limit", "is_complete", "is_too_large", "size")
 
-    def __init__(self, limit: int) -> None:
-        """Keep at most `limit` bytes."""
+    def __init__(self, limit: int, declared: int = -1) -> None:
+        """Keep at most `limit` bytes; a body of `declared` bytes is complete when they have come."""
         self._limit = limit
+        self._declared = declared
         self._chunks: list[bytes] = []
         self.size = 0
         self.is_complete = False
         self.is_too_large = False
 
-    def add(self, chunk: bytes | bytearray | memoryview, *, more: bool) -> None:
-        """Note the next chunk; without `more` the body is complete."""
-        self.is_complete = not more
-        if not chunk or self.is_too_large:
-            return
+    def add(self, chunk: bytes | bytearray | memoryview, *, more: bool) -> bool:
+        """Note the next chunk; True when it completes the body."""
+        self.is_complete = not more or self.size + len(chunk) == self._declared
+        if chunk and not self.is_too_large:
+            self._keep(chunk)
+        return self.is_complete
+
+    def joined(self) -> bytes:
+        """The whole body."""
+        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+
+    def _keep(self, chunk: bytes | bytearray | memoryview) -> None:
         self.size += len(chunk)
         if self.size > self._limit:
             self.is_too_large = True
@@ -51,10 +59,6 @@ class Body:
             return
         # A bytearray or memoryview may be overwritten by its owner once it has been sent.
         self._chunks.append(chunk if type(chunk) is bytes else bytes(chunk))
-
-    def joined(self) -> bytes:
-        """The whole body."""
-        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
 
 class Capture:
@@ -81,12 +85,13 @@ class Capture:
         self,
         head: Head,
         max_body_bytes: int,
+        declared_bytes: int = -1,
         *,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Begin with the head of a request."""
+        """Begin with the head of a request, and the length of its body where it declares one."""
         self.head = head
-        self.request_body = Body(max_body_bytes)
+        self.request_body = Body(max_body_bytes, declared_bytes)
         self.response_body = Body(max_body_bytes)
         self.parent: tuple[str, str] = ("", "")
         """`traceparent` and `tracestate` of the server span, once one is seen."""
@@ -118,10 +123,7 @@ class Capture:
 
     def request_chunk(self, chunk: bytes, *, more: bool) -> bool:
         """Note a part of the request body; True when it completes the request."""
-        if self.request_body.is_complete:
-            return False
-        self.request_body.add(chunk, more=more)
-        if more:
+        if self.request_body.is_complete or not self.request_body.add(chunk, more=more):
             return False
         self._complete_at = self._clock()
         self._started_us = time.time_ns() // 1000

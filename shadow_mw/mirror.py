@@ -68,10 +68,12 @@ class Mirror:
             if not is_sampled(request_id, self._sample_rate):
                 self._skip(route, "not_sampled")
                 return None
-            if self._declares_too_much(named):
+            declared_bytes = _declared_bytes(named)
+            if declared_bytes > self._max_body_bytes:
                 self._lose(str(route), "too_large")
                 return None
-            return Capture(self._head(route, path, query, request_id, fields, named), self._max_body_bytes)
+            head = self._head(route, path, query, request_id, fields, named)
+            return Capture(head, self._max_body_bytes, declared_bytes)
         return None
 
     def request_complete(self, capture: Capture) -> None:
@@ -120,10 +122,6 @@ class Mirror:
         own = accepted_request_id(_text(named.get(self._request_id_header)))
         return own or trace_id_of(_text(named.get(b"traceparent"))) or uuid7()
 
-    def _declares_too_much(self, named: dict[bytes, bytes]) -> bool:
-        declared = named.get(b"content-length", b"")
-        return declared.isdigit() and int(declared) > self._max_body_bytes
-
     def _head(
         self,
         route: Route,
@@ -150,6 +148,11 @@ class Mirror:
 
 def _exchange(capture: Capture) -> Exchange:
     return Exchange(request=capture.request(), response=capture.response())
+
+
+def _declared_bytes(named: dict[bytes, bytes]) -> int:
+    declared = named.get(b"content-length", b"")
+    return int(declared) if declared.isdigit() and len(declared) < 20 else -1
 
 
 def _text(value: bytes | None) -> str:

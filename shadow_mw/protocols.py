@@ -34,11 +34,6 @@ class Delivery(Protocol):
         """What was offered."""
         ...
 
-    @property
-    def waited_seconds(self) -> float:
-        """How long it has been in the queue until now."""
-        ...
-
     def done(self) -> None:
         """Give the message's room back: its comparisons are on their way to the store."""
         ...

@@ -24,10 +24,12 @@ from shadow_mw.demo.servers import (
     production_environment,
 )
 from shadow_mw.demo.traffic import Caller
-from shadow_mw.demo.view import View, read_last_disagreement, read_statistics
+from shadow_mw.demo.view import View, count_stored, read_last_disagreement, read_statistics
+from shadow_mw.records import ShadowStatistics
 
 _VIEW_SECONDS = 0.5
 _STATISTICS_SECONDS = 2.0
+_SETTLE_SECONDS = 30.0
 
 
 class Session:
@@ -58,6 +60,7 @@ class Session:
             production = self._start(running)
             with Screen(self._title(production)) as screen:
                 anyio.run(self._send, production.url, screen)
+        self._wait_for_records()
 
     def _start(self, running: contextlib.ExitStack) -> Server:
         """Start both servers side by side; `running` stops production first, so that its mirror can drain."""
@@ -98,8 +101,21 @@ class Session:
             group.start_soon(self._stop_on_signal)
             group.start_soon(self._show, client, screen)
             await self.caller.send(url, self._inputs, self.plan.requests)
+            await self._settle(client)
             screen.show(await self._view(client), is_last=True)
             group.cancel_scope.cancel()
+
+    async def _settle(self, client: httpx.AsyncClient) -> None:
+        """Wait until the mirror has accounted for every call, so that the report has them all."""
+        with anyio.move_on_after(_SETTLE_SECONDS):
+            while _accounted_for(await read_statistics(client)) < self.caller.sent:  # noqa: ASYNC110 polls a server
+                await anyio.sleep(_VIEW_SECONDS)
+
+    def _wait_for_records(self) -> None:
+        """Wait until the mirror process, which outlives the app for a moment, has written what it has."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while count_stored(self.store) < self.caller.answered and time.monotonic() < deadline:
+            time.sleep(_VIEW_SECONDS)
 
     async def _stop_on_signal(self) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -119,3 +135,7 @@ class Session:
             shadow=await read_statistics(client),
             last_disagreement=await anyio.to_thread.run_sync(read_last_disagreement, self.store),
         )
+
+
+def _accounted_for(shadow: ShadowStatistics | None) -> int:
+    return 0 if shadow is None else shadow.count("eligible")

@@ -18,6 +18,7 @@ _LAST_DISAGREEMENT = """
 SELECT request_id, production_label, shadow_label
 FROM comparisons WHERE verdict = 'disagree' ORDER BY ts_us DESC LIMIT 1
 """
+_STORED = "SELECT coalesce(sum(coalesce(counts['eligible'], 0)), 0)::BIGINT AS count FROM tallies"
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,3 +78,10 @@ def read_last_disagreement(store: Path) -> str:
             labels = f"production says {row['production_label']}, the shadow {row['shadow_label']}"
             return printable(f"{labels} ({row['request_id']})")
     return ""
+
+
+def count_stored(store: Path) -> int:
+    """How many eligible calls the store accounts for; 0 while there is none. Blocks."""
+    with contextlib.suppress(StoreError), open_reader(store) as reader:
+        return int(reader.rows(_STORED)[0]["count"])
+    return 0

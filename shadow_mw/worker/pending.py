@@ -44,10 +44,12 @@ class Pending:
         self._begin = begin
         self._spans: ExchangeSpans | None = None
 
-    @property
-    def delivery(self) -> Delivery:
-        """The delivery that brought the request."""
-        return self.deliveries[0]
+    def waited_seconds(self, now: float) -> float:
+        """How long the exchange has been on its way, by the wall clock: it may come from another host."""
+        handed_over = self.request.ts_us / 1e6
+        if self.request.mode == "async" and self.response is not None:
+            handed_over += self.response.seconds
+        return max(now - handed_over, 0.0)
 
     @property
     def size_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import anyio
@@ -132,7 +133,7 @@ class Worker:
         self._release_if_settled(pending)
 
     async def _deal(self, lane: Lane, pending: Pending) -> None:
-        waited_seconds = pending.delivery.waited_seconds
+        waited_seconds = pending.waited_seconds(time.time())
         outcome, span = await lane.ask(pending.request, lambda: pending.spans, waited_seconds)
         asked = Asked(lane, outcome, span, waited_seconds)
         if pending.response is None:
@@ -187,8 +188,7 @@ class Worker:
 
     async def _stop(self) -> None:
         for pending in self._open.values():
-            if pending.response is not None:
-                self._lose(pending.request, pending.open_lanes)
+            self._lose(pending.request, pending.open_lanes)
             pending.release()
             self._recorder.then(pending.acknowledge)
         self._open.clear()
