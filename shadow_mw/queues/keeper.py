@@ -106,14 +106,14 @@ class Keeper:
 
     def _main(self) -> None:
         with self._guard, self._bell, self._rope:
-            is_over = False
-            while not is_over:
-                pause_seconds = self._reach.pause_seconds(self._hold())
+            held_seconds = self._hold()
+            while not self._is_over():
+                pause_seconds = self._reach.pause_seconds(held_seconds)
                 if pause_seconds is None:
                     self._given_up()
                     return
                 self._sleep(pause_seconds)
-                is_over = self._is_over()
+                held_seconds = self._hold()
 
     def _is_over(self) -> bool:
         if not self._is_closing:
