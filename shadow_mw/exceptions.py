@@ -8,8 +8,9 @@
     ├── ShadowError               a shadow did not answer; never reaches production's caller
     │   ├── ShadowTimeout         no complete answer within SHADOW_TIMEOUT_SECONDS
     │   ├── ShadowUnreachable     no connection: refused, unknown host, TLS failure
-    │   ├── ShadowProtocolError   the connection broke, or what came over it is not HTTP
+    │   ├── ShadowProtocolError   the connection or process broke, or what came is no answer
     │   ├── ShadowAnswerTooLarge  the answer is larger than SHADOW_MAX_BODY_BYTES
+    │   ├── ShadowModelError      a model in Python raised an exception
     │   ├── ShadowStatusError     the answer has a status outside 2xx
     │   └── CircuitOpen           not asked: the circuit breaker of this shadow is open
     ├── FrameError                what came over the socket between app and worker is no frame of ours
@@ -18,6 +19,8 @@
 """
 
 from __future__ import annotations
+
+_MAX_TYPE_CHARS = 100
 
 
 class ShadowMWError(Exception):
@@ -62,11 +65,25 @@ class ShadowUnreachable(ShadowError):
 
 
 class ShadowProtocolError(ShadowError):
-    """The connection broke in the middle, or what came over it is not HTTP."""
+    """The connection (or the model's process) broke in the middle, or what came is no answer."""
 
 
 class ShadowAnswerTooLarge(ShadowError):
     """The answer is larger than `SHADOW_MAX_BODY_BYTES`."""
+
+
+class ShadowModelError(ShadowError):
+    """A model in Python raised an exception, or returned what has no JSON."""
+
+    def __init__(self, error_type: str, sentence: str) -> None:
+        """Keep the name of the exception's class for the record."""
+        super().__init__(sentence)
+        self._error_type = error_type[:_MAX_TYPE_CHARS]
+
+    @property
+    def error_type(self) -> str:
+        """The name of the class of the model's exception."""
+        return self._error_type
 
 
 class ShadowStatusError(ShadowError):

@@ -57,7 +57,7 @@ ToWorker: TypeAlias = Exchange | CapturedRequest | CapturedResponse | Counts | F
 ToApp: TypeAlias = Done | Snapshot | Logged
 
 
-def encode(message: ToWorker | ToApp, number: int = 0) -> bytes:
+def encode(message: msgspec.Struct, number: int = 0) -> bytes:
     """One frame."""
     payload = _encoder.encode(message)
     return _HEAD.pack(VERSION, len(payload), number & 0xFFFFFFFF) + payload

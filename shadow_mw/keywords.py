@@ -19,6 +19,7 @@ class Keywords(TypedDict, total=False):
     sample_rate: float
     timeout_seconds: float
     max_concurrency: int
+    replicas: int
     queue_size: int
     queue_bytes: int | str
     max_body_bytes: int | str

@@ -35,7 +35,7 @@ class CapturedRequest(msgspec.Struct, frozen=True, kw_only=True, tag="request"):
     """The request half of an exchange, complete, as it may leave the app."""
 
     exchange_id: str
-    """UUIDv7, joins the halves of one exchange; unlike `request_id` it never repeats."""
+    """Joins the halves of one exchange; unlike `request_id` it never repeats."""
     request_id: str
     ts_us: int
     """When the request was complete, in microseconds of Unix time."""
@@ -91,6 +91,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     headers: Headers = ()
     body: bytes = b""
+    is_prediction: bool = False
+    """True where the body is the prediction itself, so that `SHADOW_PREDICTION` has nothing to find in it."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +107,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence on the failure, for a person."""
     headers: Headers = ()
     body: bytes = b""
+    is_prediction: bool = False
+    """As in `Answer`."""
 
     @property
     def is_answered(self) -> bool:

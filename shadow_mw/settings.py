@@ -35,7 +35,8 @@ class Settings(BaseSettings):
     targets: Targets = Field(
         (),
         description="The shadows: one URL, or `name=URL, name=URL`. Without a path the URL takes the "
-        "path of the request. With no target the middleware is inert and says so in one log line.",
+        "path of the request. A callable in Python is `name=python:module:attribute`. With no target the "
+        "middleware is inert and says so in one log line.",
     )
     routes: Routes = Field(
         (),
@@ -64,6 +65,12 @@ class Settings(BaseSettings):
     )
     max_concurrency: int = Field(
         8, ge=1, le=1024, description="How many calls to one shadow may be under way at once."
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many processes a `python:` target runs in, each of which takes one call at a time.",
     )
     queue_size: int = Field(
         1000,
@@ -139,7 +146,8 @@ class Settings(BaseSettings):
     memory_bytes: Size | None = Field(
         None,
         description="The most memory that the mirror process may take for its data, as in `512MiB`; the "
-        "kernel keeps it (RLIMIT_DATA). Not set: no cap.",
+        "kernel keeps it (RLIMIT_DATA). Each process of a `python:` target has the same cap of its own, for "
+        "its resident memory too. Not set: no cap.",
     )
     cpu_seconds_per_second: float | None = Field(
         None,

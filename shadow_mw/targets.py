@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -10,12 +11,15 @@ import msgspec
 from shadow_mw.exceptions import SettingsError
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_PYTHON = re.compile(rf"python:{_DOTTED}:{_DOTTED}\Z")
 
 
 class Target(msgspec.Struct, frozen=True):
     """One shadow's name and address. Immutable.
 
-    Without a path the URL takes production's path; with one, that very path is asked.
+    Without a path the URL takes production's path; with one, that very path is asked. A callable in Python
+    is written `python:module:attribute`.
     """
 
     name: str
@@ -30,13 +34,18 @@ class Target(msgspec.Struct, frozen=True):
         return self.url if self.has_path else self.url.rstrip("/") + path
 
     @property
+    def is_python(self) -> bool:
+        """True for a callable in Python."""
+        return self.url.startswith("python:")
+
+    @property
     def has_path(self) -> bool:
         """True when the URL names the path to ask, whatever the request's is."""
         return urlsplit(self.url).path not in ("", "/")
 
 
 def parse_target(text: str) -> Target:
-    """A target from `URL` or `name=URL`; an unnamed one is called `shadow`.
+    """A target from `URL`, `name=URL` or `name=python:module:attribute`; an unnamed one is called `shadow`.
 
     Raises:
         SettingsError: the text is no target; the message says why.
@@ -47,7 +56,20 @@ def parse_target(text: str) -> Target:
         name, url = "shadow", text.strip()
     if not _NAME.match(name):
         raise SettingsError(f"{name!r} is not a name of a shadow: use 1 to 64 of A-Z a-z 0-9 . _ -")
-    return Target(name, _checked(url.strip()))
+    url = url.strip()
+    return Target(name, _checked_python(url) if url.startswith("python:") else _checked(url))
+
+
+def _checked_python(url: str) -> str:
+    if not _PYTHON.match(url):
+        raise SettingsError(
+            f"{url!r} is not a target: write python:module:attribute, as in python:models:predict"
+        )
+    if os.name != "posix":
+        raise SettingsError(
+            f"{url!r} needs POSIX: give the callable in code, as in ShadowMiddleware(app, shadow=f)"
+        )
+    return url
 
 
 def _checked(url: str) -> str:
@@ -57,7 +79,9 @@ def _checked(url: str) -> str:
     except ValueError as error:
         raise SettingsError(f"{url!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{url!r} is not a target: write http://host:port or https://host")
+        raise SettingsError(
+            f"{url!r} is not a target: write http://host:port, https://host or python:module:attribute"
+        )
     if port == 0:
         raise SettingsError(f"{url!r} has port 0: name the port that the shadow listens on")
     if parts.username or parts.password:

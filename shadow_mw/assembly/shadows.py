@@ -17,7 +17,9 @@ def http_client() -> str:
 
 
 def make_shadow(target: Target, settings: Settings) -> Shadow:
-    """The shadow at a target; nothing is connected or started before it is asked."""
+    """The shadow at a target, for the running event loop."""
+    if target.is_python:
+        return _python_shadow(target, settings)
     caps = {"max_body_bytes": int(settings.max_body_bytes), "max_connections": settings.max_concurrency}
     if http_client() == "httptools":
         from shadow_mw.shadows.fast import FastHTTPShadow
@@ -26,3 +28,22 @@ def make_shadow(target: Target, settings: Settings) -> Shadow:
     from shadow_mw.shadows.http import HTTPShadow
 
     return HTTPShadow(target, **caps)
+
+
+def concurrency(target: Target, settings: Settings) -> int:
+    """How many calls a shadow is worth being asked at once; what is more waits outside of its latency."""
+    return min(settings.max_concurrency, settings.replicas) if target.is_python else settings.max_concurrency
+
+
+def _python_shadow(target: Target, settings: Settings) -> Shadow:
+    from shadow_mw.shadows.python import PythonShadow
+
+    shadow = PythonShadow(
+        target,
+        replicas=settings.replicas,
+        features=settings.features,
+        max_body_bytes=int(settings.max_body_bytes),
+        memory_bytes=None if settings.memory_bytes is None else int(settings.memory_bytes),
+    )
+    shadow.start()  # models take their time to load, so they begin before the first request
+    return shadow

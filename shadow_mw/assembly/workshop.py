@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from shadow_mw.assembly.shadows import make_shadow
+from shadow_mw.assembly.shadows import concurrency, make_shadow
 from shadow_mw.books import Books
 from shadow_mw.breaker import Breaker
 from shadow_mw.protocols import Comparator, Store
@@ -63,7 +63,7 @@ def _make_lane(target: Target, settings: Settings) -> Lane:
         target,
         make_shadow(target, settings),
         Breaker(failures=settings.breaker_failures, reset_seconds=settings.breaker_reset_seconds),
-        concurrency=settings.max_concurrency,
+        concurrency=concurrency(target, settings),
         timeout_seconds=settings.timeout_seconds,
         size=max(settings.queue_size // shares, 1),
         size_bytes=int(settings.queue_bytes) // shares,

@@ -77,9 +77,7 @@ class Judge:
         """The record of one exchange against one shadow, without its span ids."""
         features = self._read(request.body, request.headers, self._features)
         production = self._production(response)
-        answer = (
-            self._read(outcome.body, outcome.headers, self._prediction) if outcome.is_answered else Side()
-        )
+        answer = self._shadow(outcome)
         judgement = self._judge(request, response, outcome, features, production, answer)
         return Comparison(
             **self._facts(request, response, outcome),
@@ -125,6 +123,12 @@ class Judge:
         if not response.is_body_captured:
             return Side(error="the server sent production's body by itself, so it could not be captured")
         return self._read(response.body, response.headers, self._prediction)
+
+    def _shadow(self, outcome: Outcome) -> Side:
+        if not outcome.is_answered:
+            return Side()
+        expression = "" if outcome.is_prediction else self._prediction
+        return self._read(outcome.body, outcome.headers, expression)
 
     def _read(self, body: bytes, headers: Headers, expression: str) -> Side:
         try:

@@ -150,7 +150,12 @@ class Lane:
 
 def _answered(answer: Answer, seconds: float) -> Outcome:
     return Outcome(
-        outcome="answered", seconds=seconds, status=answer.status, headers=answer.headers, body=answer.body
+        outcome="answered",
+        seconds=seconds,
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.body,
+        is_prediction=answer.is_prediction,
     )
 
 

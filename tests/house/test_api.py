@@ -32,6 +32,7 @@ def test_exported_names():
         "ShadowError",
         "ShadowMWError",
         "ShadowMiddleware",
+        "ShadowModelError",
         "ShadowProtocolError",
         "ShadowStatusError",
         "ShadowTimeout",

@@ -1,0 +1,64 @@
+"""What a worker and the process of a Python model say to each other; framed msgpack, never pickle."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from shadow_mw.records import Headers
+
+#: What a frame may have beside the body in it.
+FRAME_OVERHEAD_BYTES = 1024 * 1024
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model's process is started with."""
+
+    name: str
+    """`module:attribute`."""
+    features: str
+    max_body_bytes: int
+    memory_bytes: int | None
+    parent: int
+    """The process id of the worker."""
+    descriptor: int = -1
+
+
+class Call(msgspec.Struct, frozen=True, tag="call"):
+    """A request body to predict for."""
+
+    body: bytes
+    headers: Headers
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The model is imported."""
+
+
+class Unready(msgspec.Struct, frozen=True, tag="unready"):
+    """The model can't be imported, and why; the process ends."""
+
+    error: str
+
+
+class Predicted(msgspec.Struct, frozen=True, tag="predicted"):
+    """A prediction as JSON."""
+
+    body: bytes
+
+
+class Raised(msgspec.Struct, frozen=True, tag="raised"):
+    """The model raised an exception."""
+
+    error_type: str
+    error: str
+
+
+class TooLarge(msgspec.Struct, frozen=True, tag="too_large"):
+    """The prediction is larger than `max_body_bytes`."""
+
+    error: str
+
+
+FromModel: TypeAlias = Ready | Unready | Predicted | Raised | TooLarge

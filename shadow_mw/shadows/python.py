@@ -1,0 +1,74 @@
+"""Shadows without a server: `python:module:attribute`, a callable in processes of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+from shadow_mw.records import Answer, CapturedRequest
+from shadow_mw.shadows.model import answer_of
+from shadow_mw.shadows.model_frames import Order
+from shadow_mw.shadows.replica import Replica
+from shadow_mw.targets import Target
+
+
+class PythonShadow:
+    """A callable that is asked in `replicas` child processes, one call at a time in each. For asyncio.
+
+    Whatever the callable does, it does to its own process: a call that is cancelled kills it, a crash ends
+    it, and another one is started after a pause.
+    """
+
+    def __init__(
+        self, target: Target, *, replicas: int, features: str, max_body_bytes: int, memory_bytes: int | None
+    ) -> None:
+        """Start nothing yet; the first `ask` does, or `start`."""
+        self._name = target.name
+        self._replicas = replicas
+        self._order = Order(
+            name=target.url.removeprefix("python:"),
+            features=features,
+            max_body_bytes=max_body_bytes,
+            memory_bytes=memory_bytes,
+            parent=os.getpid(),
+        )
+        self._free: list[Replica] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._places = asyncio.Semaphore(replicas)
+
+    def __repr__(self) -> str:
+        """Name and callable."""
+        return f"PythonShadow({self._name!r}, {self._order.name!r}, replicas={self._replicas})"
+
+    def start(self) -> None:
+        """Start the processes; only the first call counts."""
+        if not self._tasks:
+            self._free = [Replica(self._order) for _ in range(self._replicas)]
+            self._tasks = [asyncio.get_running_loop().create_task(replica.run()) for replica in self._free]
+
+    async def ask(self, request: CapturedRequest, headers: Mapping[str, str]) -> Answer:
+        """The callable's answer to the features in a request; `headers` mean nothing to it.
+
+        Raises:
+            ShadowModelError: the callable raised.
+            ShadowUnreachable: its module can't be imported, or its process is down for now.
+            ShadowProtocolError: its process ended in the middle, or sent nonsense.
+            ShadowAnswerTooLarge: its prediction is larger than `max_body_bytes`.
+
+        """
+        del headers
+        self.start()
+        async with self._places:
+            replica = min(self._free, key=lambda one: one.rank)
+            self._free.remove(replica)
+            try:
+                return answer_of(await replica.ask(request))
+            finally:
+                self._free.append(replica)
+
+    async def aclose(self) -> None:
+        """Kill the processes and wait until they are gone."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
