@@ -14,7 +14,7 @@ from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
 from shadow_mw.records import Headers
 from shadow_mw.telemetry.context import current_parent
-from shadow_mw.wire import BODYLESS_METHODS, READING_HEADERS, quoted_path
+from shadow_mw.wire import READING_HEADERS, quoted_path
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -111,7 +111,8 @@ class _Tee:
             return
         more = bool(message.get("more_body", False))
         if self._capture.request_chunk(message.get("body", b""), more=more):
-            self._find_parent()
+            if self._mirror.is_sync:
+                self._find_parent()
             self._mirror.request_complete(self._capture)
 
     def _observe_response(self, message: Message) -> Message:
@@ -148,7 +149,9 @@ def _admit(mirror: Mirror, scope: Scope) -> Capture | None:
         capture = mirror.admit(route, _raw_path(scope, path), query, scope["headers"])
         if capture is not None:
             capture.parent = current_parent()
-            _note_bodyless(mirror, capture, scope)
+            if capture.declares_no_body:  # an app need not read a body that isn't there
+                capture.request_chunk(b"", more=False)
+                mirror.request_complete(capture)
         return capture
     return None
 
@@ -164,22 +167,8 @@ def _raw_path(scope: Scope, path: str) -> str:
     raw = scope.get("raw_path")
     if raw is None:
         return quoted_path(path)
-    return _app_path(raw.decode("latin-1"), quote(scope.get("root_path", ""), safe="/"))
-
-
-def _note_bodyless(mirror: Mirror, capture: Capture, scope: Scope) -> None:
-    """An app need not read a body that isn't there, so such a request is complete from the start."""
-    if _has_no_body(scope):
-        capture.request_chunk(b"", more=False)
-        mirror.request_complete(capture)
-
-
-def _has_no_body(scope: Scope) -> bool:
-    framing = [value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
-    if not framing:
-        # Over HTTP/2 a body needs neither header, so only the methods that have none by custom count.
-        return scope["method"] in BODYLESS_METHODS
-    return framing == [b"0"]
+    root_path = scope.get("root_path", "")
+    return _app_path(raw.decode("latin-1"), quote(root_path, safe="/") if root_path else "")
 
 
 def _reading_headers(headers: Any) -> Headers:

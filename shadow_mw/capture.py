@@ -73,6 +73,7 @@ class Capture:
         "_is_body_captured",
         "_started_us",
         "_status",
+        "declares_no_body",
         "head",
         "is_finished",
         "is_offered",
@@ -98,6 +99,8 @@ class Capture:
         self.is_offered = False
         """True once the request half has gone ahead (sync mode)."""
         self.is_finished = False
+        self.declares_no_body = False
+        """True when the head says that no body follows."""
         self._clock = clock
         self._complete_at = 0.0
         self._finished_at = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 from shadow_mw.books import Books
 from shadow_mw.capture import Capture, Head
@@ -13,6 +14,7 @@ from shadow_mw.records import Bucket, CapturedResponse, Exchange, Headers, Skip
 from shadow_mw.routes import Route, RouteTable
 from shadow_mw.settings import Settings
 from shadow_mw.telemetry.context import is_marked
+from shadow_mw.wire import BODYLESS_METHODS
 
 SHADOW_REQUEST_HEADER = b"shadow-request"
 #: Never sent on, whatever the settings say: they belong to one connection, not to the request.
@@ -37,6 +39,13 @@ class Mirror:
         self._request_id_header = settings.request_id_header.lower().encode()
         self._forwarded = frozenset(name.encode() for name in settings.forward_headers) - _CONNECTION_HEADERS
         self._guard = Guard("mirroring a request")
+        self.is_sync = settings.mode == "sync"
+        self.reset()
+
+    def reset(self) -> None:
+        """Name this process anew, after a fork."""
+        self._origin = uuid7()
+        self._numbers = count()
 
     def __repr__(self) -> str:
         """Where it mirrors to."""
@@ -73,7 +82,11 @@ class Mirror:
                 self._lose(str(route), "too_large")
                 return None
             head = self._head(route, path, query, request_id, fields, named)
-            return Capture(head, self._max_body_bytes, declared_bytes)
+            capture = Capture(head, self._max_body_bytes, declared_bytes)
+            # HTTP/2 needs no header for a body: without one, only methods that have none by custom count.
+            if declared_bytes <= 0 and b"transfer-encoding" not in named:
+                capture.declares_no_body = declared_bytes == 0 or route.method in BODYLESS_METHODS
+            return capture
         return None
 
     def request_complete(self, capture: Capture) -> None:
@@ -132,7 +145,7 @@ class Mirror:
         named: dict[bytes, bytes],
     ) -> Head:
         return Head(
-            exchange_id=uuid7(),
+            exchange_id=f"{self._origin}-{next(self._numbers):x}",
             request_id=request_id,
             method=route.method,
             route=str(route),

@@ -71,6 +71,7 @@ class Installation:
 
     def reset(self) -> None:
         """Begin anew in a forked child: the thread and what it held stayed with the parent."""
+        self.mirror.reset()
         self._books.reset()
         self._queue.reset()
         self._workshop.worker = None
