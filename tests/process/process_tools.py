@@ -75,8 +75,8 @@ class Runtime:
 
     @property
     def files(self) -> list[str]:
-        """What is left in the folder."""
-        return [str(path) for path in self.path.rglob("*") if not path.is_dir()]
+        """What is left of us in the folder."""
+        return [str(path) for path in self.path.glob("shadow_mw-*/**/*") if not path.is_dir()]
 
     def close(self) -> None:
         """End what is left, and delete the folder."""
@@ -200,11 +200,15 @@ class Program:
         """The exit code."""
         return self.process.wait(DEADLINE_SECONDS)
 
+    def wait_gone(self) -> None:
+        """Wait until no process of the session is left."""
+        until(lambda: not session(self.process.pid), lambda: session(self.process.pid))
+
     def kill(self) -> None:
-        """Kill every process of the session but those that call themselves shadow_mw."""
+        """Kill every process of the session but the mirror process."""
         for pid in session(self.process.pid):
             with contextlib.suppress(OSError):
-                if Path(f"/proc/{pid}/comm").read_text() != "shadow_mw\n":
+                if b"shadow_mw.process" not in Path(f"/proc/{pid}/cmdline").read_bytes():
                     os.kill(pid, signal.SIGKILL)
         self.process.wait(DEADLINE_SECONDS)
 
