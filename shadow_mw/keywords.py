@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict
 
 from shadow_mw.records import Mode
 
 
 class Keywords(TypedDict, total=False):
-    """Every setting by its name in lower case without the prefix; `Settings` says what each means."""
+    """Every setting by its name in lower case without the prefix, as `Settings` explains it; and `shadow`."""
 
     enabled: bool
     targets: str | Sequence[str]
@@ -43,3 +43,5 @@ class Keywords(TypedDict, total=False):
     memory_bytes: int | str | None
     cpu_seconds_per_second: float | None
     drain_seconds: float
+    shadow: Callable[[Any], Any] | Mapping[str, Callable[[Any], Any]]
+    """In code only: a model to ask on threads of the app, or several by name; implies `queue="inline:"`."""

@@ -54,10 +54,20 @@ def parse_target(text: str) -> Target:
     name, separator, url = text.strip().partition("=")
     if not separator or "://" in name:
         name, url = "shadow", text.strip()
-    if not _NAME.match(name):
-        raise SettingsError(f"{name!r} is not a name of a shadow: use 1 to 64 of A-Z a-z 0-9 . _ -")
     url = url.strip()
-    return Target(name, _checked_python(url) if url.startswith("python:") else _checked(url))
+    return Target(checked_name(name), _checked_python(url) if url.startswith("python:") else _checked(url))
+
+
+def checked_name(name: object) -> str:
+    """The name itself.
+
+    Raises:
+        SettingsError: it can't be that of a shadow.
+
+    """
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise SettingsError(f"{name!r} is not a name of a shadow: use 1 to 64 of A-Z a-z 0-9 . _ -")
+    return name
 
 
 def _checked_python(url: str) -> str:

@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from shadow_mw.assembly.announcement import announce
+from shadow_mw.assembly.objects import Objects, load_settings_with, named
 from shadow_mw.assembly.queues import AppQueue, make_queue
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import make_comparator
@@ -24,7 +25,7 @@ from shadow_mw.records import (
     ShadowStatistics,
     Statistics,
 )
-from shadow_mw.settings import Settings, load_settings, unknown_variables
+from shadow_mw.settings import Settings, unknown_variables
 from shadow_mw.targets import Target
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ _installed: weakref.WeakSet[Installation] = weakref.WeakSet()
 class Installation:
     """One mirror with its queue, books and worker, as a door uses it. Thread-safe, fork-safe."""
 
-    def __init__(self, settings: Settings, comparator: Comparator) -> None:
+    def __init__(self, settings: Settings, comparator: Comparator, objects: Objects) -> None:
         """Wire the production side; the worker is built by its queue on first use."""
         self.settings = settings
         self._books = Books()
-        self._workshop = _Workshop(settings, self._books, comparator)
+        self._workshop = _Workshop(settings, self._books, comparator, objects)
         self._queue: AppQueue = make_queue(settings, self._books, self._workshop.inline_queue)
         self.mirror = Mirror(settings, self._queue, self._books)
         self.echo_header = settings.request_id_header.lower().encode() if settings.echo_request_id else b""
@@ -80,10 +81,11 @@ class Installation:
 class _Workshop:
     """Makes workers, and remembers the one that runs."""
 
-    def __init__(self, settings: Settings, books: Books, comparator: Comparator) -> None:
+    def __init__(self, settings: Settings, books: Books, comparator: Comparator, objects: Objects) -> None:
         self._settings = settings
         self._books = books
         self._comparator = comparator
+        self._objects = objects
         self.worker: Worker | None = None
 
     def inline_queue(self) -> InlineQueue:
@@ -97,7 +99,9 @@ class _Workshop:
     def _make(self) -> Worker:
         from shadow_mw.assembly.workshop import make_worker
 
-        self.worker = make_worker(self._settings, self._books, self._comparator, self.statistics)
+        self.worker = make_worker(
+            self._settings, self._books, self._comparator, self.statistics, self._objects
+        )
         return self.worker
 
     def _lose(self, messages: list[Message]) -> None:
@@ -118,14 +122,17 @@ class _Workshop:
         )
 
 
-def install(**overrides: Any) -> Installation | None:
+def install(*, shadow: object = None, **overrides: Any) -> Installation | None:
     """The mirror that the settings describe, or None when nothing is to be mirrored; logs one line.
+
+    `shadow` is a callable that is a shadow in code, or several by name.
 
     Raises:
         SettingsError: a setting is wrong.
 
     """
-    settings = load_settings(**overrides)
+    objects = named(shadow)
+    settings = load_settings_with(objects, overrides)
     for name, near in unknown_variables().items():
         hint = f"; did you mean {near}?" if near else ""
         _log.warning("%s is not a setting of shadow_mw%s", name, hint)
@@ -135,7 +142,7 @@ def install(**overrides: Any) -> Installation | None:
     comparator = make_comparator(
         settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
     )
-    installation = Installation(settings, comparator)
+    installation = Installation(settings, comparator, objects)
     _installed.add(installation)
     announce(settings)
     return installation

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from shadow_mw.protocols import Shadow
 from shadow_mw.settings import Settings
 from shadow_mw.targets import Target
@@ -16,8 +19,10 @@ def http_client() -> str:
     return "httptools"
 
 
-def make_shadow(target: Target, settings: Settings) -> Shadow:
-    """The shadow at a target, for the running event loop."""
+def make_shadow(target: Target, settings: Settings, function: Callable[[Any], Any] | None = None) -> Shadow:
+    """The shadow at a target, for the running event loop; `function` where it was given in code."""
+    if function is not None:
+        return _thread_shadow(target, settings, function)
     if target.is_python:
         return _python_shadow(target, settings)
     caps = {"max_body_bytes": int(settings.max_body_bytes), "max_connections": settings.max_concurrency}
@@ -30,9 +35,11 @@ def make_shadow(target: Target, settings: Settings) -> Shadow:
     return HTTPShadow(target, **caps)
 
 
-def concurrency(target: Target, settings: Settings) -> int:
+def concurrency(target: Target, settings: Settings, *, is_in_code: bool = False) -> int:
     """How many calls a shadow is worth being asked at once; what is more waits outside of its latency."""
-    return min(settings.max_concurrency, settings.replicas) if target.is_python else settings.max_concurrency
+    if target.is_python and not is_in_code:
+        return min(settings.max_concurrency, settings.replicas)
+    return settings.max_concurrency
 
 
 def _python_shadow(target: Target, settings: Settings) -> Shadow:
@@ -47,3 +54,16 @@ def _python_shadow(target: Target, settings: Settings) -> Shadow:
     )
     shadow.start()  # models take their time to load, so they begin before the first request
     return shadow
+
+
+def _thread_shadow(target: Target, settings: Settings, function: Callable[[Any], Any]) -> Shadow:
+    from shadow_mw.shadows.thread import ThreadShadow
+
+    return ThreadShadow(
+        target,
+        function,
+        threads=settings.max_concurrency,
+        features=settings.features,
+        max_body_bytes=int(settings.max_body_bytes),
+        timeout_seconds=settings.timeout_seconds,
+    )

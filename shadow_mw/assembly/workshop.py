@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
 
+from shadow_mw.assembly.objects import Objects
 from shadow_mw.assembly.shadows import concurrency, make_shadow
 from shadow_mw.books import Books
 from shadow_mw.breaker import Breaker
@@ -25,9 +28,13 @@ from shadow_mw.worker.worker import Worker
 
 
 def make_worker(
-    settings: Settings, books: Books, comparator: Comparator, snapshot: Callable[[], Statistics]
+    settings: Settings,
+    books: Books,
+    comparator: Comparator,
+    snapshot: Callable[[], Statistics],
+    objects: Objects = MappingProxyType({}),
 ) -> Worker:
-    """A worker with everything below it; metrics are read off `snapshot`.
+    """A worker with everything below it; metrics are read off `snapshot`, `objects` are shadows in code.
 
     Raises:
         SettingsError: an `OTEL_*` variable names what does not exist.
@@ -46,7 +53,7 @@ def make_worker(
         record_chars=settings.record_chars,
     )
     return Worker(
-        [_make_lane(target, settings) for target in settings.targets],
+        [_make_lane(target, settings, objects.get(target.name)) for target in settings.targets],
         judge,
         Recorder(_make_store(settings), books, origin),
         Tracing(telemetry.tracer, queue=settings.queue, linked=settings.trace == "linked"),
@@ -57,13 +64,13 @@ def make_worker(
     )
 
 
-def _make_lane(target: Target, settings: Settings) -> Lane:
+def _make_lane(target: Target, settings: Settings, function: Callable[[Any], Any] | None) -> Lane:
     shares = len(settings.targets)
     return Lane(
         target,
-        make_shadow(target, settings),
+        make_shadow(target, settings, function),
         Breaker(failures=settings.breaker_failures, reset_seconds=settings.breaker_reset_seconds),
-        concurrency=concurrency(target, settings),
+        concurrency=concurrency(target, settings, is_in_code=function is not None),
         timeout_seconds=settings.timeout_seconds,
         size=max(settings.queue_size // shares, 1),
         size_bytes=int(settings.queue_bytes) // shares,

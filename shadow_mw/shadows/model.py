@@ -25,11 +25,22 @@ class Model:
     It may be sync or async; each thread has an event loop of its own for the latter.
     """
 
-    def __init__(self, function: Callable[[Any], Any], *, features: str, max_body_bytes: int) -> None:
-        """Call `function` with what the JMESPath `features` finds in a request body."""
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        *,
+        features: str,
+        max_body_bytes: int,
+        async_seconds: float | None = None,
+    ) -> None:
+        """Call `function` with what the JMESPath `features` finds in a request body.
+
+        An async one is cancelled after `async_seconds`; a sync one can't be.
+        """
         self._function = function
         self._features = features
         self._max_body_bytes = max_body_bytes
+        self._async_seconds = async_seconds
         self._loops = threading.local()
 
     def answer(self, body: bytes, headers: Headers) -> bytes:
@@ -64,7 +75,7 @@ class Model:
         async def wait() -> Any:
             return await prediction
 
-        return loop.run_until_complete(wait())
+        return loop.run_until_complete(asyncio.wait_for(wait(), self._async_seconds))
 
     def close(self) -> None:
         """Give the event loop of the calling thread back."""
