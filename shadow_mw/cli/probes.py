@@ -15,13 +15,14 @@ import httpx
 import msgspec
 
 from shadow_mw.compare.choice import make_comparator
-from shadow_mw.exceptions import SettingsError, ShadowMWError, StoreError
+from shadow_mw.exceptions import SettingsError, ShadowMWError, ShadowUnreachable, StoreError
 from shadow_mw.settings import Settings
 from shadow_mw.stores.layout import Layout
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.exporters import Signal, exporter_names, open_exporters
 
 _LONGEST_PROBE_SECONDS = 10.0
+_LONGEST_IMPORT_SECONDS = 60.0
 _SIGNALS: tuple[Signal, ...] = ("traces", "metrics")
 _OTLP_DEFAULT = "http://localhost:4317"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -63,7 +64,9 @@ async def _probe_targets(targets: tuple[Target, ...], deadline_seconds: float) -
 
 
 async def probe_target(target: Target, deadline_seconds: float) -> Finding:
-    """Send one marked OPTIONS request; any HTTP status counts as an answer."""
+    """Send one marked OPTIONS request, to which any HTTP status is an answer; or import a callable."""
+    if target.is_python:
+        return await _probe_python(target)
     where = f"target {target.name} at {target.url}"
     try:
         with anyio.fail_after(deadline_seconds):
@@ -78,6 +81,25 @@ async def probe_target(target: Target, deadline_seconds: float) -> Finding:
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return Finding(False, f"{where} does not speak HTTP ({_cause(error)}): check the port and the scheme")
     return Finding(True, f"{where} answers (status {status})")
+
+
+async def _probe_python(target: Target) -> Finding:
+    """Import the callable in a process of its own, as the mirror would."""
+    from shadow_mw.shadows.python import PythonShadow
+
+    shadow = PythonShadow(target, replicas=1, features="", max_body_bytes=2**20, memory_bytes=None)
+    where = f"target {target.name} at {target.url}"
+    try:
+        with anyio.fail_after(_LONGEST_IMPORT_SECONDS):
+            await shadow.loaded()
+    except TimeoutError:
+        return Finding(False, f"{where} was not imported within {_LONGEST_IMPORT_SECONDS:g} s")
+    except ShadowUnreachable as error:
+        reason = str(error).partition("; the next start")[0]
+        return Finding(False, f"{where} cannot be asked ({reason}): correct SHADOW_TARGETS or the module")
+    finally:
+        await shadow.aclose()
+    return Finding(True, f"{where} is imported and can be called")
 
 
 async def _options(target: Target) -> int:

@@ -47,6 +47,16 @@ class PythonShadow:
             self._free = [Replica(self._order) for _ in range(self._replicas)]
             self._tasks = [asyncio.get_running_loop().create_task(replica.run()) for replica in self._free]
 
+    async def loaded(self) -> None:
+        """Wait until the callable is imported in one process.
+
+        Raises:
+            ShadowUnreachable: it can't be.
+
+        """
+        self.start()
+        await self._free[0].loaded()
+
     async def ask(self, request: CapturedRequest, headers: Mapping[str, str]) -> Answer:
         """The callable's answer to the features in a request; `headers` mean nothing to it.
 

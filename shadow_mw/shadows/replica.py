@@ -31,6 +31,15 @@ class Replica:
             return 1
         return 2 if self._process.cancelled() or self._process.exception() else 0
 
+    async def loaded(self) -> ModelProcess:
+        """Wait until the process is ready.
+
+        Raises:
+            ShadowUnreachable: as `ask`.
+
+        """
+        return await asyncio.shield(self._process)
+
     async def ask(self, request: CapturedRequest) -> bytes:
         """The prediction for a request, as JSON; waits for a process that starts, but not in a pause.
 
@@ -39,7 +48,7 @@ class Replica:
             ShadowError: as `ModelProcess.call`.
 
         """
-        process = await asyncio.shield(self._process)
+        process = await self.loaded()
         try:
             prediction = await process.call(request)
         except (ShadowModelError, ShadowAnswerTooLarge):

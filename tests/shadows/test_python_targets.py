@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shadow_mw import SettingsError
+from shadow_mw.cli import main
 from shadow_mw.settings import load_settings
 from shadow_mw.targets import parse_target
 
@@ -48,3 +49,21 @@ def test_both_kinds_of_target_stand_side_by_side(monkeypatch):
     settings = load_settings(routes="POST /predict")
     assert [target.is_python for target in settings.targets] == [False, True]
     assert settings.replicas == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "sentence"),
+    [
+        ("good", 0, "ok   target shadow at python:some_model:good is imported and can be called"),
+        ("bad", 1, "FAIL target shadow at python:some_model:bad cannot be asked"),
+    ],
+)
+def test_check_imports_it(monkeypatch, tmp_path, capsys, name, code, sentence):
+    (tmp_path / "some_model.py").write_text("def good(features):\n    return 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHADOW_TARGETS", f"python:some_model:{name}")
+    monkeypatch.setenv("SHADOW_ROUTES", "POST /predict")
+    assert main(["check"]) == code
+    printed = capsys.readouterr().out
+    assert sentence in printed
+    assert "next start" not in printed
