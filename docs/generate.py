@@ -75,7 +75,7 @@ each value came from. An empty variable counts as not set.
 
 _SETTINGS_FOOT = """
 Spans and metrics are set up by the standard `OTEL_*` variables and by nothing of ours: see
-[telemetry](telemetry.md).
+[telemetry](telemetry.md). A callable in Python is a shadow too: see [shadows without a server](python-shadows.md).
 """
 
 _ERRORS_HEAD = """# Errors
