@@ -42,10 +42,9 @@ def headers_of(environ: Environ) -> Iterator[tuple[bytes, bytes]]:
             yield _OWN_NAMES[key], value.encode("latin-1")
 
 
-def declared_bytes(environ: Environ) -> int | None:
-    """How long the request says its body is; None where only the end of the input tells."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    return int(length) if length.isdigit() and "HTTP_TRANSFER_ENCODING" not in environ else None
+def declares_length(environ: Environ) -> bool:
+    """True when the request says how long its body is; otherwise only the end of the input tells."""
+    return str(environ.get("CONTENT_LENGTH") or "").isdigit() and "HTTP_TRANSFER_ENCODING" not in environ
 
 
 def has_no_body(environ: Environ) -> bool:
@@ -53,7 +52,7 @@ def has_no_body(environ: Environ) -> bool:
     if "HTTP_TRANSFER_ENCODING" in environ:
         return False
     if environ.get("CONTENT_LENGTH"):
-        return declared_bytes(environ) == 0
+        return declares_length(environ) and not environ["CONTENT_LENGTH"].strip("0")
     # Over HTTP/1 a body needs one of the two headers (RFC 9112, section 6.3), over HTTP/2 it needs neither.
     is_http1 = str(environ.get("SERVER_PROTOCOL", "")).startswith("HTTP/1")
     return is_http1 or environ["REQUEST_METHOD"] in BODYLESS_METHODS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shadow_mw.assembly.installation import Installation, install
 from shadow_mw.capture import Capture
-from shadow_mw.environ import declared_bytes, has_no_body, headers_of, path_of, raw_path_of
+from shadow_mw.environ import declares_length, has_no_body, headers_of, path_of, raw_path_of
 from shadow_mw.guard import Guard
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
@@ -68,10 +68,11 @@ class _Tee:
 
     __slots__ = (
         "_capture",
-        "_declared",
         "_echo",
         "_environ",
+        "_has_length",
         "_is_lost",
+        "_is_parent_known",
         "_mirror",
         "_start_response",
         "_status",
@@ -89,8 +90,9 @@ class _Tee:
         self._echo = installation.echo_header
         self._environ = environ
         self._start_response = start_response
-        self._declared = declared_bytes(environ)
+        self._has_length = declares_length(environ)
         self._is_lost = False
+        self._is_parent_known = bool(capture.parent[0])
         self._status = 0
         if not capture.request_body.is_complete and "wsgi.input" in environ:
             # In the very environ, not in a copy: servers and other middlewares look into it afterwards.
@@ -99,9 +101,10 @@ class _Tee:
     def taken(self, chunk: bytes, *, is_last: bool) -> None:
         """Note what the app has read of the request."""
         with _guard:
-            size = self._capture.request_body.size + len(chunk)
-            more = not is_last if self._declared is None else size != self._declared
-            if not self._is_lost and self._capture.request_chunk(chunk, more=more):
+            # The end of an input that is shorter than declared is a caller who left.
+            more = self._has_length or not is_last
+            is_over = self._is_lost or self._capture.is_finished  # a middleware may drain what the app left
+            if not is_over and self._capture.request_chunk(chunk, more=more):
                 self._find_parent()
                 self._mirror.request_complete(self._capture)
 
@@ -167,9 +170,10 @@ class _Tee:
         return write(chunk)
 
     def _find_parent(self) -> None:
-        """Note the server span; Flask's is there only once the request has come to Flask."""
-        if not self._capture.parent[0]:
-            self._capture.parent = server_parent(self._environ)
+        """Note the server span; where it is started behind us, a later look sees past the app's own spans."""
+        if not self._is_parent_known:
+            found = server_parent(self._environ)
+            self._capture.parent = found if found[0] else self._capture.parent
 
     def _with_request_id(self, status: str, headers: Any, *exc_info: Any) -> tuple[Any, ...]:
         echoed = (self._echo.decode(), self._capture.head.request_id)

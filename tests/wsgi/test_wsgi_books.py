@@ -159,6 +159,21 @@ def test_what_the_app_did_not_read_whole_and_in_order_is_not_mirrored(way, frami
         assert shadow.asked == []
 
 
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_what_is_read_after_the_answer_changes_nothing(mode):
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("401 Unauthorized", [])
+        return []
+
+    with StubShadow() as shadow:
+        mirrored = Mirrored(app, shadow.url, mode=mode)
+        environ = request(BODY)
+        serve(mirrored.middleware, environ)
+        assert environ["wsgi.input"].read() == BODY
+        assert mirrored.counts() == {"request_incomplete": 1}
+        assert shadow.asked == []
+
+
 def test_an_upload_that_breaks_off_is_not_mirrored():
     with StubShadow() as shadow:
         for make_input in (lambda body: NotingInput(body[:4]), lambda body: NotingInput(body, fails_at=0)):

@@ -59,7 +59,7 @@ def outcome(app: Any, plan: Plan, around: Any, environ: dict[str, Any], **server
 @given(
     plan=st.one_of(plans, usual),
     body=st.binary(max_size=20),
-    framing=st.sampled_from(["length", "chunked", "none", "wrong"]),
+    framing=st.sampled_from(["length", "chunked", "none", "wrong", "endless"]),
     make_input=st.sampled_from([NotingInput, RichInput]),
     read_fails_at=st.integers(-3, 3),
     fails_at=st.integers(-5, 3),
@@ -80,7 +80,8 @@ def test_any_app_behaves_as_without_us(
             "length": {},
             "chunked": {"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"},
             "none": {"CONTENT_LENGTH": None},
-            "wrong": {"CONTENT_LENGTH": "x1"},
+            "wrong": {"CONTENT_LENGTH": "\xb2"},
+            "endless": {"CONTENT_LENGTH": "9" * 5000},
         }[framing]
         environ = request(body, make_input=functools.partial(make_input, fails_at=read_fails_at), **variables)
         return outcome(None, plan, around, environ, fails_at=fails_at, stops_at=stops_at, peeks=peeks)
