@@ -222,7 +222,7 @@ def compare(rounds: int, calls: int) -> dict[str, dict[str, dict[str, float]]]:
     with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         port = child.stdout.readline().strip()
-        _pin(child.pid, -1)
+        pin(child.pid, -1)
         for _ in range(rounds):
             for name in filter(_installed, CANDIDATES):
                 one = runs.setdefault(name, {"full": [], "paced": []})
@@ -231,7 +231,8 @@ def compare(rounds: int, calls: int) -> dict[str, dict[str, dict[str, float]]]:
     return {name: {how: _medians(all_) for how, all_ in one.items()} for name, one in runs.items()}
 
 
-def _pin(pid: int, core: int) -> None:
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core, where the system can."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(pid, {cores[core]})
@@ -260,7 +261,7 @@ def main() -> None:
     parser.add_argument("--paced", action="store_true", help=argparse.SUPPRESS)
     given: Any = parser.parse_args()
     if given.one:
-        _pin(0, 0)
+        pin(0, 0)
         url = f"http://127.0.0.1:{given.port}"
         print(json.dumps(asyncio.run(measure(given.one, url, given.calls, paced=given.paced))), flush=True)
         os._exit(

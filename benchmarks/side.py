@@ -18,6 +18,9 @@ from model import predict
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
+#: A shadow that is slow, and one that takes 100 calls a second from the eight at once that it gets.
+_DELAYS = {"/slow/": 2.0, "/loaded/": 0.08}
+
 calls: Counter[str] = Counter()
 
 
@@ -36,15 +39,23 @@ class Server(asyncio.Protocol):
         length = int(found[1]) if found else 0
         if blank and len(body) >= length:
             self._buffer = body[length:]
-            self._transport.write(_answer(head.split(b" ", 2)[1].decode(), body[:length]))
+            path = head.split(b" ", 2)[1].decode()
+            answer = _answer(path, body[:length])
+            delay_seconds = next(
+                (seconds for start, seconds in _DELAYS.items() if path.startswith(start)), 0.0
+            )
+            if delay_seconds:
+                asyncio.get_running_loop().call_later(delay_seconds, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
 
 
 def _answer(path: str, body: bytes) -> bytes:
     kind = b"application/json"
     if path == "/calls":
         content = json.dumps(calls).encode()
-    elif path.startswith("/shadow/"):
-        calls[path.removeprefix("/shadow/")] += 1
+    elif path.startswith(("/shadow/", *_DELAYS)):
+        calls[path.rpartition("/")[2]] += 1
         content = json.dumps({"probabilities": predict(json.loads(body)["features"])}).encode()
     else:
         kind, content = b"application/x-protobuf", b""

@@ -37,34 +37,61 @@ _SPANS = {
     "OTEL_BSP_SCHEDULE_DELAY": "500",
 }
 
+_PROCESS = {"SHADOW_QUEUE": "process:"}
+_INLINE = {"SHADOW_QUEUE": "inline:"}
+_ALL = {**_STORE, **_SPANS}
+
+
+def _targets(where: str) -> dict[str, str]:
+    return {**_SHADOW, "SHADOW_TARGETS": f"shadow={where}"}
+
+
 BARE = Variant("bare", "bare", "the app alone")
 VARIANTS = (
     BARE,
     Variant(
         "rate-0",
         "mirrored",
-        "ShadowMiddleware, SHADOW_SAMPLE_RATE=0, store and spans on",
-        {**_SHADOW, **_STORE, **_SPANS, "SHADOW_SAMPLE_RATE": "0"},
+        "ShadowMiddleware, SHADOW_SAMPLE_RATE=0",
+        {**_SHADOW, **_ALL, **_PROCESS, "SHADOW_SAMPLE_RATE": "0"},
     ),
     Variant(
-        "rate-1-plain",
+        "process",
         "mirrored",
-        "ShadowMiddleware, everything mirrored, no store, no spans",
-        {**_SHADOW, **_NO_STORE},
+        "ShadowMiddleware, everything mirrored, queue process: (the default), store and spans on",
+        {**_SHADOW, **_ALL, **_PROCESS},
         mirrored_share=1.0,
     ),
     Variant(
-        "rate-1-store",
+        "process-slow",
         "mirrored",
-        "ShadowMiddleware, everything mirrored, store on, no spans",
-        {**_SHADOW, **_STORE},
+        "the same, the shadow takes 2 s",
+        {**_targets("{side}/slow/{name}"), **_ALL, **_PROCESS},
+    ),
+    Variant(
+        "process-down",
+        "mirrored",
+        "the same, nobody listens where the shadow should be",
+        {**_targets("http://127.0.0.1:9"), **_ALL, **_PROCESS},
+    ),
+    Variant(
+        "process-flood",
+        "mirrored",
+        "the same, at twice what the shadow can take",
+        {**_targets("{side}/loaded/{name}"), **_ALL, **_PROCESS},
+    ),
+    Variant(
+        "inline-plain",
+        "mirrored",
+        "everything mirrored, queue inline:, no store, no spans",
+        {**_SHADOW, **_NO_STORE, **_INLINE},
         mirrored_share=1.0,
     ),
     Variant(
-        "rate-1",
+        "inline",
         "mirrored",
-        "ShadowMiddleware, everything mirrored, store and spans on",
-        {**_SHADOW, **_STORE, **_SPANS},
+        "everything mirrored, queue inline:, store and spans on",
+        {**_SHADOW, **_ALL, **_INLINE},
         mirrored_share=1.0,
     ),
     Variant(
