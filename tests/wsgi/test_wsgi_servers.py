@@ -131,7 +131,8 @@ def serving(name: str, **variables: str) -> Iterator[Served]:
 
 
 def mirrored_to(shadow: StubShadow, **more: str) -> dict[str, str]:
-    return {"MIRROR": "1", "SHADOW_QUEUE": "inline:", "SHADOW_TARGETS": shadow.url, **more}
+    settings = {"SHADOW_QUEUE": "inline:", "SHADOW_TARGETS": shadow.url, "SHADOW_DRAIN_SECONDS": "25"}
+    return {"MIRROR": "1", **settings, **more}
 
 
 def stored(tmp_path: Path) -> tuple[list[Comparison], dict[str, int]]:
@@ -200,7 +201,10 @@ def test_a_shadow_that_hangs_holds_neither_the_answers_nor_the_end(tmp_path, nam
     with listener, serving(name, **variables) as served:
         for _ in range(20):
             assert served.answer(asked("/predict")).endswith(b"6}\n")
+        listener.settimeout(20)
+        connection, _ = listener.accept()  # the worker is up and waits for the shadow
         served.stop()
+        connection.close()
         assert served.process.returncode == 0
     _, counts = stored(tmp_path)
     assert counts["eligible"] == 20
