@@ -120,6 +120,14 @@ class SocketSource:
             self._line.append(_Delivery(connection, number, message))
             self._arrived.set()
 
+    def part(self, connection: _Connection) -> None:
+        """Close a connection once all that came over it is acknowledged: the app books the rest as lost."""
+        self._start(self._part(connection))
+
+    async def _part(self, connection: _Connection) -> None:
+        await connection.all_done()
+        self.engine.written(connection.close_soon)
+
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -175,6 +183,7 @@ class _Connection(asyncio.Protocol):
         self._numbers: list[int] = []
         self._idle = asyncio.Event()
         self.open_count = 0
+        self.is_refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -196,9 +205,12 @@ class _Connection(asyncio.Protocol):
         try:
             for number, message in self._reader.feed(data):
                 self._source.arrived(self, number, message)
-        except FrameError as error:
-            _log.warning("a connection was closed: %s", error)
-            self._transport.abort()
+        except (FrameError, MemoryError) as error:
+            _log.warning("a connection was closed: %s", str(error) or "out of memory")
+            self.is_refused = True
+            self._reader = FrameReader(ToWorker, self._source.limit_bytes)
+            self.pause()
+            self._source.part(self)
 
     def one_done(self) -> None:
         self.open_count -= 1
@@ -226,7 +238,12 @@ class _Connection(asyncio.Protocol):
         self._transport.pause_reading()
 
     def resume(self) -> None:
-        self._transport.resume_reading()
+        if not self.is_refused:
+            self._transport.resume_reading()
+
+    def close_soon(self) -> None:
+        """Close after the acknowledgements that were given a moment ago."""
+        asyncio.get_running_loop().call_soon(self.close)
 
     def close(self) -> None:
         self._transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 from pathlib import Path
@@ -143,6 +144,13 @@ def test_a_cap_on_memory_ends_it_and_not_the_app(make_app, shadow, monkeypatch, 
     app.ask(times=3)
     assert app.counts() == {"eligible": 6, "worker_lost": 6}
     assert "MemoryError" in caplog.text
+
+
+def test_memory_that_runs_out_at_work_costs_exchanges_and_no_answer(make_app, shadow):
+    app = make_app(shadow.url, memory_bytes="100MiB")
+    app.ask_from_threads(8, 15, random.Random(1).randbytes(2**20))
+    app.installation.drain(1)
+    assert "worker_lost" in app.counts() or "queue_full" in app.counts()
 
 
 def test_within_its_cap_on_memory_it_works(make_app, shadow, runtime):
