@@ -47,6 +47,7 @@ _USUAL = {
     "warm_up": 1,
     "settle_seconds": 0.8,
     "quiet_cores": _ALL_CORES,
+    "minutes": 60.0,
 }
 _QUICK = {
     "rounds": 2,
@@ -55,6 +56,7 @@ _QUICK = {
     "warm_up": 0,
     "settle_seconds": 0.1,
     "quiet_cores": _ALL_CORES,
+    "minutes": 60.0,
 }
 _MIRROR_PATIENCE_SECONDS = 10.0
 _QUIET_PATIENCE_SECONDS = 20.0
@@ -71,6 +73,8 @@ class Plan:
     warm_up: int
     settle_seconds: float
     quiet_cores: float
+    minutes: float
+    """No round begins later than this."""
     seed: int
 
 
@@ -155,12 +159,15 @@ def measure(plan: Plan) -> dict[str, Any]:
     """The whole benchmark, as it goes into the JSON file."""
     order = random.Random(plan.seed)
     load_before = os.getloadavg()
+    ends_at = time.monotonic() + plan.minutes * 60
     with started() as bench:
         for number in range(plan.warm_up):
             print(f"warm-up {number + 1} of {plan.warm_up}", file=sys.stderr)
             bench.round(plan, order)
         rounds = []
         for number in range(plan.rounds):
+            if rounds and time.monotonic() > ends_at:
+                break
             print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
             rounds.append(bench.round(plan, order))
     turns = [turn for one in rounds for turn in one.values()]
@@ -181,7 +188,7 @@ def report(result: Mapping[str, Any]) -> str:
     plan, imports = result["plan"], result["import_seconds"]
     described = "\n".join(f"  {variant.name:<16} {variant.describes}" for variant in VARIANTS)
     return (
-        f"{plan['rounds']} rounds of {plan['seconds']:g} s at {plan['rate']:g} requests/s; "
+        f"{len(result['rounds'])} rounds of {plan['seconds']:g} s at {plan['rate']:g} requests/s; "
         f"medians over rounds, quartiles in brackets\n\n{table(result['variants'])}\n\n{described}\n\n"
         f"import shadow_mw: {imports['alone'] * 1e3:.0f} ms alone, "
         f"{imports['after_fastapi'] * 1e3:.0f} ms in a process that has imported fastapi\n"
@@ -215,6 +222,7 @@ def _options() -> argparse.Namespace:
         metavar="CORES",
         help="repeat a turn during which other work took more (no limit)",
     )
+    parser.add_argument("--minutes", type=float, help="begin no round later than this (60)")
     parser.add_argument("--seed", type=int, default=1, help="of the order within rounds (1)")
     parser.add_argument("--quick", action="store_true", help="2 rounds of half a second: does it run at all?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")

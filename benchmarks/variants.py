@@ -49,6 +49,7 @@ def _targets(where: str) -> dict[str, str]:
 BARE = Variant("bare", "bare", "the app alone")
 VARIANTS = (
     BARE,
+    Variant("bare-again", "bare", "the same app in a second process: what differs here is noise"),
     Variant(
         "rate-0",
         "mirrored",

@@ -30,7 +30,9 @@ def run(tmp_path_factory):
 def test_every_variant_has_finite_figures_and_no_errors(run):
     _, result = run
     variants = result["variants"]
-    assert {"bare", "rate-0", "process", "process-down", "inline", "background-task"} <= set(variants)
+    assert {"bare", "bare-again", "rate-0", "process", "process-down", "inline", "background-task"} <= set(
+        variants
+    )
     for name, figures in variants.items():
         assert figures["errors"] == 0, name
         assert figures["requests"] == 12, name
@@ -41,7 +43,12 @@ def test_every_variant_has_finite_figures_and_no_errors(run):
 def test_the_shadow_saw_what_each_variant_claims_to_mirror(run):
     _, result = run
     shares = {name: figures["mirrored_share"] for name, figures in result["variants"].items()}
-    assert {name for name, share in shares.items() if share == 0} >= {"bare", "rate-0", "process-down"}
+    assert {name for name, share in shares.items() if share == 0} >= {
+        "bare",
+        "bare-again",
+        "rate-0",
+        "process-down",
+    }
     assert {shares[name] for name in ("process", "inline", "inline-plain", "background-task")} == {1.0}
 
 
