@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from shadow_mw.wire import BODYLESS_METHODS, quoted_path
+from shadow_mw.wire import quoted_path
 
 Environ = Mapping[str, Any]
 
@@ -32,14 +32,15 @@ def raw_path_of(environ: Environ) -> str:
     return raw if raw and unquote_to_bytes(raw) == decoded else quoted_path(decoded)
 
 
-def headers_of(environ: Environ) -> Iterator[tuple[bytes, bytes]]:
+def headers_of(environ: Environ) -> list[tuple[bytes, bytes]]:
     """The request's headers, names in lower case; the server has joined repeated ones."""
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            if key not in _REPEATED:
-                yield _header_name(key), value.encode("latin-1")
-        elif value and key in _OWN_NAMES:
-            yield _OWN_NAMES[key], value.encode("latin-1")
+    named = [
+        (_header_name(key), value.encode("latin-1"))
+        for key, value in environ.items()
+        if key[:5] == "HTTP_" and key not in _REPEATED
+    ]
+    own = [(name, environ[key].encode("latin-1")) for key, name in _OWN_NAMES.items() if environ.get(key)]
+    return named + own
 
 
 def declares_length(environ: Environ) -> bool:
@@ -47,15 +48,11 @@ def declares_length(environ: Environ) -> bool:
     return str(environ.get("CONTENT_LENGTH") or "").isdigit() and "HTTP_TRANSFER_ENCODING" not in environ
 
 
-def has_no_body(environ: Environ) -> bool:
-    """True when there is nothing to read, so that an app need not try."""
-    if "HTTP_TRANSFER_ENCODING" in environ:
+def has_no_framing(environ: Environ) -> bool:
+    """True when nothing speaks of a body over HTTP/1, where one needs a word (RFC 9112, section 6.3)."""
+    if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
         return False
-    if environ.get("CONTENT_LENGTH"):
-        return declares_length(environ) and not environ["CONTENT_LENGTH"].strip("0")
-    # Over HTTP/1 a body needs one of the two headers (RFC 9112, section 6.3), over HTTP/2 it needs neither.
-    is_http1 = str(environ.get("SERVER_PROTOCOL", "")).startswith("HTTP/1")
-    return is_http1 or environ["REQUEST_METHOD"] in BODYLESS_METHODS
+    return str(environ.get("SERVER_PROTOCOL", "")).startswith("HTTP/1")
 
 
 def _spelled(environ: Environ) -> str:
