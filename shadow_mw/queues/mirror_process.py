@@ -17,8 +17,12 @@ from typing import Any
 
 from shadow_mw.exceptions import SettingsError
 
-if sys.platform != "win32":
+try:
     import fcntl
+except ImportError:  # Windows
+    HAVE_LOCKS = False
+else:
+    HAVE_LOCKS = True
 
 _log = logging.getLogger("shadow_mw")
 _FIRST_PAUSE_SECONDS = 0.1
@@ -72,7 +76,7 @@ class MirrorProcess:
     @staticmethod
     def is_possible() -> bool:
         """True where a child process with a unix socket can be had."""
-        return hasattr(os, "posix_spawn") and hasattr(socket, "AF_UNIX") and _python() is not None
+        return HAVE_LOCKS and hasattr(os, "posix_spawn") and hasattr(socket, "AF_UNIX") and bool(_python())
 
     def connect(self) -> socket.socket | None:
         """A connection to the mirror process, started if there is none."""

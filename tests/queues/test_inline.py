@@ -200,13 +200,14 @@ FORKING = textwrap.dedent(
         ask("before")
         assert drain(20)
     child = os.fork()
+    if child:
+        os.waitpid(child, 0)
     ask("child" if child == 0 else "parent")
     assert drain(20)
     counts = statistics()[0].shadows[0].routes["POST /predict"]
     print(json.dumps(["child" if child == 0 else "parent", counts]), flush=True)
     if child == 0:
         os._exit(0)
-    os.waitpid(child, 0)
     """
 )
 

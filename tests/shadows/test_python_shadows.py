@@ -77,7 +77,16 @@ class Asking:
 def children() -> set[int]:
     """Processes of models that this process has."""
     mine = Path(f"/proc/{os.getpid()}/task")
-    return {int(pid) for task in mine.iterdir() for pid in (task / "children").read_text().split()}
+    pids = {int(pid) for task in mine.iterdir() for pid in (task / "children").read_text().split()}
+    return {pid for pid in pids if is_model(pid)}
+
+
+def is_model(pid: int) -> bool:
+    """True for a living process of a model; other tests may have left a mirror process that still drains."""
+    try:
+        return b"shadow_mw.shadows.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def is_running(pid: int) -> bool:
