@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -83,8 +84,7 @@ class LinkQueue:
 
     def drain(self, seconds: float) -> bool:
         """Wait until all that was handed over is judged, stored and exported; False at the deadline."""
-        if self._fallback is not None:
-            return self._fallback.drain(seconds)
+        deadline = time.monotonic() + seconds
         with self._answer:
             self._asked += 1
             token = self._asked
@@ -92,7 +92,10 @@ class LinkQueue:
         self._outbox.push(Flush(token))
         self.start()
         with self._answer:
-            return self._answer.wait_for(lambda: self._answered >= token or self._is_off, seconds)
+            is_done = self._answer.wait_for(lambda: self._answered >= token or self._is_off, seconds)
+        if self._fallback is not None:
+            return self._fallback.drain(deadline - time.monotonic())
+        return is_done
 
     def close(self, seconds: float) -> None:
         """Send what waits and hang up; the worker goes on by itself with what it was given."""
@@ -153,7 +156,8 @@ class LinkQueue:
         if self._reach.is_impossible and self._make_fallback is not None:
             self._fallback = self._make_fallback()
         self.statistics = None  # of a worker that is gone; our own books go on
-        self._is_off = True
+        self._clear_line()
+        self._is_off = True  # and now what was offered meanwhile
         self._clear_line()
         with self._answer:
             self._answer.notify_all()
