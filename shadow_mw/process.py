@@ -19,6 +19,7 @@ import anyio
 from shadow_mw.assembly.workshop import make_worker
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import make_comparator
+from shadow_mw.limits import cap_memory, step_back
 from shadow_mw.queues.mirror_process import remove_traces
 from shadow_mw.queues.socket_source import SocketSource
 from shadow_mw.records import Statistics
@@ -140,10 +141,9 @@ def main() -> None:
 
 
 def _serve_app() -> None:
-    _step_back()
+    step_back("shadow_mw")
     settings = load_settings(**json.load(sys.stdin))
-    if settings.memory_bytes:
-        _cap_memory(int(settings.memory_bytes))
+    cap_memory(settings.memory_bytes)
     listener = socket.socket(fileno=_LISTENER)
     listener.set_inheritable(False)
     anyio.run(host, settings, listener, True)
@@ -187,23 +187,6 @@ def _is_stale(path: str) -> bool:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(path) != 0
-
-
-def _step_back() -> None:
-    """Take a name of its own and the lowest priority: whatever production wants, it gets first."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text("shadow_mw")
-    if hasattr(os, "SCHED_IDLE"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            return
-    os.nice(19)
-
-
-def _cap_memory(size_bytes: int) -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ import signal
 import socket
 import sys
 import threading
-from pathlib import Path
 
 import msgspec
 
 from shadow_mw.exceptions import ShadowAnswerTooLarge, ShadowModelError, ShadowUnreachable
 from shadow_mw.frames import FrameReader, encode
+from shadow_mw.limits import cap_memory, step_back
 from shadow_mw.shadows.model import Model, imported
 from shadow_mw.shadows.model_frames import (
     FRAME_OVERHEAD_BYTES,
@@ -38,8 +38,8 @@ def main() -> None:
     connection = socket.socket(fileno=order.descriptor)
     connection.set_inheritable(False)
     _end_with_parent(order.parent, connection)
-    _step_back()
-    _cap(order.memory_bytes)
+    step_back("shadow_mw model")
+    cap_memory(order.memory_bytes)
     try:
         function = imported(order.name)
     except ShadowUnreachable as error:
@@ -82,27 +82,6 @@ def _watch(connection: socket.socket) -> None:
     poll.register(connection, 0)  # the end of the connection is reported all the same
     poll.poll()
     os._exit(0)
-
-
-def _step_back() -> None:
-    """Take a name of its own and the lowest priority: whatever production wants, it gets first."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text("shadow_mw model")
-    if hasattr(os, "SCHED_IDLE"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            return
-    os.nice(19)
-
-
-def _cap(memory_bytes: int | None) -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash of a large model must not fill the disk
-    if memory_bytes is not None:
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        size = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 if __name__ == "__main__":

@@ -245,7 +245,9 @@ def test_a_call_that_is_given_up_kills_the_process(tmp_path, monkeypatch):
             await until(hanging.exists)
             group.cancel_scope.cancel()
         await until_gone(first)
-        with pytest.raises(ShadowUnreachable, match="a call was given up, because no answer came in time"):
+        # The next call may still meet the process that is just going.
+        ended = (ShadowUnreachable, ShadowProtocolError)
+        with pytest.raises(ended, match="a call was given up, because no answer came in time"):
             await ask("who are you?")
         assert await ask.after_pause("who are you?") != first
 
