@@ -10,9 +10,9 @@ from wsgiref.validate import validator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripted_app import Plan, Scripted, plans, usual
 from stub_shadow import StubShadow
 from wsgi_driver import FileWrapper, NotingInput, RichInput, Seen, Server, request, serve
+from wsgi_scripts import Plan, Scripted, plans, usual
 
 from shadow_mw import ShadowWSGIMiddleware
 from shadow_mw.testing import drain
