@@ -85,10 +85,12 @@ class LinkQueue:
     def drain(self, seconds: float) -> bool:
         """Wait until all that was handed over is judged, stored and exported; False at the deadline."""
         deadline = time.monotonic() + seconds
+        self._ship_counts()
+        if self._keeper is None and self._outbox.is_empty():
+            return True  # closed, or never used: no worker has anything of ours that we could wait for
         with self._answer:
             self._asked += 1
             token = self._asked
-        self._ship_counts()
         self._outbox.push(Flush(token))
         self.start()
         with self._answer:

@@ -8,6 +8,9 @@ import socket
 import pytest
 from process_tools import Program, closed, comparisons, tallies, until
 
+from shadow_mw.frames import Done, FrameReader, ToApp, encode
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
+
 
 @pytest.fixture
 def path(runtime):
@@ -100,6 +103,34 @@ def test_garbage_costs_only_the_connection_that_sent_it(app, worker, path):
     for sentence in ("frame version 71 is not known", "a frame of 4294967295 bytes is larger"):
         first.says(sentence)
     assert "Traceback" not in first.log
+
+
+def test_what_came_before_garbage_is_acknowledged_before_the_connection_ends(worker, path, tmp_path):
+    """Else the app would book it as lost, and the worker as compared."""
+    first = worker()
+    first.says("listens")
+    request = CapturedRequest(
+        exchange_id="1",
+        request_id="1",
+        ts_us=1,
+        method="POST",
+        route="POST /predict",
+        path="/predict",
+        body=b"[1]",
+    )
+    response = CapturedResponse(exchange_id="1", seconds=0.1, status=200, body=b"[1]")
+    reader: FrameReader[ToApp] = FrameReader(ToApp, 2**20)
+    told = []
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(path))
+        connection.sendall(
+            encode(Exchange(request=request, response=response), 7) + b"garbage, and more of it"
+        )
+        while data := connection.recv(65536):
+            told += [frame for _, frame in reader.feed(data)]
+    assert Done([7]) in told
+    assert closed(tallies(tmp_path / "store"))["eligible"] == 1
 
 
 def test_another_version_of_the_app_is_told_so_in_the_workers_log(app, worker, path):
