@@ -142,25 +142,26 @@ def test_another_version_of_the_app_is_told_so_in_the_workers_log(app, worker, p
         first.says("frame version 9 is not known: the app and its worker differ in version")
 
 
-@pytest.mark.parametrize(
-    ("environment", "sentence"),
-    [
-        ({"SHADOW_QUEUE": "process:"}, "SHADOW_QUEUE is process:: a worker of its own needs unix:///path"),
-        ({"SHADOW_TARGETS": ""}, "SHADOW_TARGETS is not set"),
-        ({"SHADOW_ENABLED": "0"}, "SHADOW_ENABLED is 0"),
-        (
-            {"SHADOW_QUEUE": "unix:///nowhere/at/all.sock"},
-            "cannot listen at /nowhere/at/all.sock: No such file",
-        ),
-        ({"SHADOW_QUEUE": f"unix:///tmp/{'x' * 120}.sock"}, "SHADOW_QUEUE: 'unix:///tmp/xxx"),
-        ({"SHADOW_QUEUE": "unix:///dev/null"}, "cannot listen at /dev/null: Address already in use"),
-    ],
-)
-def test_wrong_usage_is_answered_with_a_sentence(worker, environment, sentence):
-    program = worker(**environment)
-    assert program.wait() != 0
-    assert sentence in program.log
-    assert "Traceback" not in program.log
+#: Settings, and the sentence that answers them.
+WRONG = [
+    ({"SHADOW_QUEUE": "process:"}, "SHADOW_QUEUE is process:: a worker of its own needs unix:///path"),
+    ({"SHADOW_TARGETS": ""}, "SHADOW_TARGETS is not set"),
+    ({"SHADOW_ENABLED": "0"}, "SHADOW_ENABLED is 0"),
+    (
+        {"SHADOW_QUEUE": "unix:///nowhere/at/all.sock"},
+        "cannot listen at /nowhere/at/all.sock: No such file",
+    ),
+    ({"SHADOW_QUEUE": f"unix:///tmp/{'x' * 120}.sock"}, "SHADOW_QUEUE: 'unix:///tmp/xxx"),
+    ({"SHADOW_QUEUE": "unix:///dev/null"}, "cannot listen at /dev/null: Address already in use"),
+]
+
+
+def test_wrong_usage_is_answered_with_a_sentence(worker):
+    programs = [(worker(**environment), sentence) for environment, sentence in WRONG]
+    for program, sentence in programs:
+        assert program.wait() != 0
+        assert sentence in program.log
+        assert "Traceback" not in program.log
 
 
 def test_a_path_where_a_worker_listens_is_left_to_it(app, worker, path):
