@@ -9,7 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from process_tools import DEADLINE_SECONDS, Load, Program, closed, tallies, until
+from process_load import Load
+from process_tools import DEADLINE_SECONDS, Program, closed, tallies, until
 from stub_shadow import Asked, Reply
 
 
