@@ -31,9 +31,9 @@ def errors_page() -> str:
 
 
 def records_page() -> str:
-    """The fields of a comparison and of a tally, with the words of the books."""
+    """The fields of every kind of record, with the words of the books."""
     parts = [_RECORDS_HEAD]
-    for kind in (records.Comparison, records.Tally):
+    for kind in (records.Comparison, records.Tally, records.Truth, records.Pulse):
         parts.append(
             f"\n## `{kind.__name__}`\n\n{inspect.getdoc(kind)}\n\n| field | type | meaning |\n|---|---|---|\n"
         )
@@ -126,6 +126,14 @@ agree / (agree + disagree), and is never shown without coverage.
 """
 
 _FIELDS = {
+    "items": "how many predictions were compared: the rows of a batch, 1 for a single one, 0 without a verdict",
+    "items_agree": "how many of them agree",
+    "truth": "the right label, or the right number as JSON writes it",
+    "value": "the right number; empty where the truth is a label",
+    "circuit": "the state of the shadow's circuit breaker: `closed`, `open` or `half-open`",
+    "active": "calls under way",
+    "limit": "calls that may be under way at once",
+    "waiting": "exchanges that wait for a call",
     "schema_version": "rises only when a field changes its meaning; fields may be added at any time",
     "record_id": "UUIDv7, the key",
     "request_id": "`X-Request-ID` if acceptable, else the trace id, else a UUIDv7; clients may repeat it",

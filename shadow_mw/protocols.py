@@ -108,3 +108,20 @@ class Store(Protocol):
     def close(self) -> None:
         """Give files back."""
         ...
+
+
+class Reader(Protocol):
+    """A store that answers SQL over the tables `comparisons`, `tallies`, `truths` and `pulses`."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query, each a dict by column; `?` stands for a parameter.
+
+        Raises:
+            StoreError: the store could not be read.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """Give connections and files back."""
+        ...

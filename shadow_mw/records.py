@@ -130,6 +130,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     shadow_label: str | None = None
     production_score: float | None = None
     shadow_score: float | None = None
+    items: int = 1
+    """How many predictions the two answers hold: the rows of a batch, 1 for a single one."""
+    items_agree: int | None = None
+    """How many of them agree; None is all or none, by the verdict."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="comparison"):
@@ -172,6 +176,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     reason: str = ""
     delta: float | None = None
     diff_paths: tuple[str, ...] = ()
+    items: int = 0
+    """How many predictions were compared: the rows of a batch, 1 for a single one, 0 without a verdict."""
+    items_agree: int = 0
     production_label: str | None = None
     shadow_label: str | None = None
     production_score: float | None = None
@@ -198,8 +205,38 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="ta
     """`eligible`, the buckets, the skips, `agree`, `disagree` and `records_dropped`; zeros left out."""
 
 
+class Truth(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="truth"):
+    """What the right prediction would have been, known later, joined by the request id."""
+
+    schema_version: int = SCHEMA_VERSION
+    ts_us: int
+    """When it was told, in microseconds of Unix time; the latest of a request counts."""
+    request_id: str
+    truth: str
+    """The right label as text, or the right number as JSON writes it."""
+    value: float | None = None
+    """The right number; None where the truth is a label."""
+
+
+class Pulse(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="pulse"):
+    """A worker's sign of life: how one of its shadows stands."""
+
+    schema_version: int = SCHEMA_VERSION
+    ts_us: int
+    service: str = ""
+    instance: str = ""
+    shadow: str
+    circuit: Literal["closed", "open", "half-open"] = "closed"
+    active: int = 0
+    """Calls under way."""
+    limit: int = 0
+    """Calls that may be under way at once."""
+    waiting: int = 0
+    """Exchanges that wait for a call."""
+
+
 #: What a store keeps.
-Record: TypeAlias = Comparison | Tally
+Record: TypeAlias = Comparison | Tally | Truth | Pulse
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

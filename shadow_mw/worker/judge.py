@@ -177,7 +177,11 @@ def bucket_of(response: CapturedResponse, outcome: Outcome, judgement: Judgement
 
 
 def _verdict(judgement: Judgement) -> dict[str, Any]:
-    return {name: getattr(judgement, name) for name in judgement.__struct_fields__}
+    fields = {name: getattr(judgement, name) for name in judgement.__struct_fields__}
+    if judgement.verdict not in ("agree", "disagree"):
+        return fields | {"items": 0, "items_agree": 0}
+    agreeing = judgement.items if judgement.verdict == "agree" else 0
+    return fields if judgement.items_agree is not None else fields | {"items_agree": agreeing}
 
 
 def _sentence(text: str) -> str:
