@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Mapping
 
+import httpcore
 import httpx
 
 from shadow_mw.exceptions import (
@@ -15,17 +16,26 @@ from shadow_mw.exceptions import (
 )
 from shadow_mw.records import Answer, CapturedRequest, Headers
 from shadow_mw.shadows.request_target import request_target
+from shadow_mw.shadows.watched_network import WatchedNetwork, WatchedStream
 from shadow_mw.targets import Target
 
 _READING_HEADERS = (b"content-type", b"content-encoding")
+_KEEP_ALIVE_SECONDS = 5.0
+_UNREACHABLE = (
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError, OSError)
 
 
 class HTTPShadow:
     """A shadow that is asked over HTTP/1.1 with pooled connections.
 
     It follows no redirect, keeps no cookie, takes no proxy from the environment, checks certificates and
-    reads no more than `max_body_bytes` of an answer. httpx's transport is used without its client, because
-    redirects, cookies and environment are all that the client would add.
+    reads no more than `max_body_bytes` of an answer. httpx's pool, httpcore, is used without its client,
+    because redirects, cookies and environment are all that the client would add.
     """
 
     def __init__(self, target: Target, *, max_body_bytes: int, max_connections: int) -> None:
@@ -34,9 +44,12 @@ class HTTPShadow:
         self._has_path = target.has_path
         self._name = target.name
         self._max_body_bytes = max_body_bytes
-        self._transport = httpx.AsyncHTTPTransport(
-            trust_env=False,
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(verify=True, trust_env=False),
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=_KEEP_ALIVE_SECONDS,
+            network_backend=WatchedNetwork(),
         )
 
     def __repr__(self) -> str:
@@ -53,20 +66,23 @@ class HTTPShadow:
 
         """
         try:
-            response = await self._transport.handle_async_request(self._outgoing(request, headers))
+            response = await self._pool.handle_async_request(self._outgoing(request, headers))
             try:
                 body = await self._read(response)
+                stream = response.extensions["network_stream"]
+                if isinstance(stream, WatchedStream):  # not where the shadow switches protocols
+                    stream.end_of_answer(request.method, len(body))
             finally:
                 await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+        except (*_UNREACHABLE, *_BROKEN) as error:
             raise _mapped(error) from error
-        return Answer(status=response.status_code, headers=_reading_headers(response), body=body)
+        return Answer(status=response.status, headers=_reading_headers(response), body=body)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._transport.aclose()
+        await self._pool.aclose()
 
-    def _outgoing(self, request: CapturedRequest, headers: Mapping[str, str]) -> httpx.Request:
+    def _outgoing(self, request: CapturedRequest, headers: Mapping[str, str]) -> httpcore.Request:
         path = self._url.raw_path if self._has_path else request.path.encode("latin-1")
         url = self._url.copy_with(raw_path=request_target(path, request.query))
         ours = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
@@ -74,16 +90,19 @@ class HTTPShadow:
         theirs = [(name, value) for name, value in request.headers if name not in replaced]
         # An answer that is compressed small may be enormous, so none is asked for.
         fixed = [(b"accept-encoding", b"identity"), (b"shadow-request", self._name.encode())]
-        return httpx.Request(request.method, url, headers=theirs + ours + fixed, content=request.body)
+        # httpx adds what belongs to the connection: host and content-length.
+        made = httpx.Request(request.method, url, headers=theirs + ours + fixed, content=request.body)
+        host, port = url.raw_host, url.port
+        address = httpcore.URL(scheme=url.raw_scheme, host=host, port=port, target=url.raw_path)
+        return httpcore.Request(request.method, address, headers=made.headers.raw, content=request.body)
 
-    async def _read(self, response: httpx.Response) -> bytes:
-        declared = response.headers.get("content-length", "")
+    async def _read(self, response: httpcore.Response) -> bytes:
+        declared = next((value for name, value in response.headers if name.lower() == b"content-length"), b"")
         if declared.isdigit() and int(declared) > self._max_body_bytes:
-            raise ShadowAnswerTooLarge(f"the answer declares {declared} bytes")
+            raise ShadowAnswerTooLarge(f"the answer declares {declared.decode()} bytes")
         chunks: list[bytes] = []
         size = 0
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        stream: AsyncIterator[bytes] = response.stream.__aiter__()
+        stream: AsyncIterator[bytes] = response.aiter_stream()
         async for chunk in stream:
             size += len(chunk)
             if size > self._max_body_bytes:
@@ -92,13 +111,12 @@ class HTTPShadow:
         return b"".join(chunks)
 
 
-def _reading_headers(response: httpx.Response) -> Headers:
+def _reading_headers(response: httpcore.Response) -> Headers:
     return tuple(
-        (name.lower(), value) for name, value in response.headers.raw if name.lower() in _READING_HEADERS
+        (name.lower(), value) for name, value in response.headers if name.lower() in _READING_HEADERS
     )
 
 
 def _mapped(error: Exception) -> ShadowError:
     text = f"{type(error).__name__}: {error}"
-    unreachable = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
-    return ShadowUnreachable(text) if isinstance(error, unreachable) else ShadowProtocolError(text)
+    return ShadowUnreachable(text) if isinstance(error, _UNREACHABLE) else ShadowProtocolError(text)
