@@ -1,6 +1,7 @@
 """The load generator's process: constant arrivals whatever the server does (open loop).
 
-Reads one order a line on stdin, `{"port": …, "rate": …, "seconds": …}`, and answers with one line on stdout.
+Reads one order a line on stdin, `{"port": …, "rate": …, "seconds": …, "connections": …}`, and answers with
+one line on stdout.
 A latency runs from the moment when its request was due, so a server that stalls is charged for every
 request that had to wait meanwhile.
 """
@@ -23,7 +24,6 @@ _HEAD = (
     b"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: benchmark\r\naccept: application/json\r\n"
     b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
 )
-_CONNECTIONS = 64
 _PATIENCE_SECONDS = 10.0
 _REQUESTS = [_HEAD % len(body) + body for body in request_bodies(64)]
 
@@ -56,10 +56,11 @@ class Connection(asyncio.Protocol):
 class Run:
     """One stretch of load on one server."""
 
-    def __init__(self, port: int, rate: float, seconds: float) -> None:
+    def __init__(self, port: int, rate: float, seconds: float, connections: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._port = port
         self._rate = rate
+        self._connections = connections
         self._count = max(round(rate * seconds), 1)
         self._idle: list[Connection] = []
         self._waiting: deque[tuple[bytes, float]] = deque()
@@ -71,7 +72,7 @@ class Run:
 
     async def measure(self) -> dict[str, Any]:
         """Latencies in seconds, and by how much the generator itself was late."""
-        connections = [await self._connect() for _ in range(_CONNECTIONS)]
+        connections = [await self._connect() for _ in range(self._connections)]
         self._idle.extend(connections)
         try:
             await self._send_all()

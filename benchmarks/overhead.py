@@ -1,10 +1,12 @@
 """What mirroring costs production: CPU a request and latency, against the same app without it.
 
-    python benchmarks/overhead.py [--quick] [--rounds N] [--seconds S] [--rate R] [--json FILE]
+    python benchmarks/overhead.py [--part fastapi|flask|network …] [--variants NAME …] [--quick]
+                                  [--rounds N] [--seconds S] [--rate R] [--json FILE]
 
-Every variant in `variants.py` is a server process of its own, started once and kept warm. A round visits all
-of them in a shuffled order, one at a time, with the same open-loop load; differences and ratios are taken
-within a round, so that a noisy minute hits both sides. Loopback only. Linux only (CPU clocks by pid).
+Every variant in `variants.py` is a server process of its own, or a proxy in front of the bare one, started
+once and kept warm. A round visits all of them in a shuffled order, one at a time, with the same open-loop
+load; differences and ratios are taken within a round, so that a noisy minute hits both sides. Loopback only.
+Linux only (CPU clocks by pid). The part `network` needs nginx and Envoy.
 """
 
 from __future__ import annotations
@@ -17,28 +19,28 @@ import random
 import signal
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from figures import Round, Turn, quantile, summary, table
-from machine import Others, import_seconds, machine, wait_for_quiet
-from processes import Child, ServerChild, stop_all
-from variants import VARIANTS, Variant
+import tables
+from bench import ALL_CORES, Plan, started
+from figures import summary
+from machine import import_seconds, machine
+from proxies import PROXIES, binary, version
+from variants import ALL, PARTS, Variant, chosen
 
-_NEEDED = (
-    "fastapi",
-    "uvicorn",
-    "httpx",
-    "opentelemetry.sdk",
-    "opentelemetry.exporter.otlp.proto.http",
-    "shadow_mw",
-)
-_ALL_CORES = float(os.cpu_count() or 1)
+_TELEMETRY = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "shadow_mw")
+_NEEDED = {
+    "uvicorn": ("fastapi", "uvicorn", "httpx", *_TELEMETRY),
+    "gunicorn": ("flask", "gunicorn", "requests", *_TELEMETRY),
+}
+_INSTALL = {
+    "uvicorn": "pip install 'shadow-mw[demo]'",
+    "gunicorn": "pip install shadow-mw flask gunicorn requests",
+}
 # Batches of records and of spans wait half a second; their cost belongs to the turn that caused it.
 _USUAL = {
     "rounds": 10,
@@ -46,7 +48,7 @@ _USUAL = {
     "rate": 200.0,
     "warm_up": 1,
     "settle_seconds": 0.8,
-    "quiet_cores": _ALL_CORES,
+    "quiet_cores": ALL_CORES,
     "minutes": 60.0,
 }
 _QUICK = {
@@ -55,141 +57,58 @@ _QUICK = {
     "rate": 50.0,
     "warm_up": 0,
     "settle_seconds": 0.1,
-    "quiet_cores": _ALL_CORES,
+    "quiet_cores": ALL_CORES,
     "minutes": 60.0,
 }
-_MIRROR_PATIENCE_SECONDS = 10.0
-_QUIET_PATIENCE_SECONDS = 20.0
-_TRIES = 4
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured."""
-
-    rounds: int
-    seconds: float
-    rate: float
-    warm_up: int
-    settle_seconds: float
-    quiet_cores: float
-    minutes: float
-    """No round begins later than this."""
-    seed: int
-
-
-class Bench:
-    """All processes of one benchmark."""
-
-    def __init__(self, side: ServerChild, load: Child, servers: Mapping[str, ServerChild]) -> None:
-        self._side = side
-        self._load = load
-        self._servers = servers
-        self._children = [side, load, *servers.values()]
-
-    def round(self, plan: Plan, order: random.Random) -> Round:
-        """Every variant once."""
-        return {
-            variant.name: self._quiet_turn(variant, plan) for variant in order.sample(VARIANTS, len(VARIANTS))
-        }
-
-    def _quiet_turn(self, variant: Variant, plan: Plan) -> Turn:
-        """The first turn that others did not disturb, or the least disturbed of several."""
-        turns: list[Turn] = []
-        while not turns or (len(turns) < _TRIES and turns[-1].others_cores > plan.quiet_cores):
-            if plan.quiet_cores < _ALL_CORES:
-                wait_for_quiet(self._children, plan.quiet_cores, _QUIET_PATIENCE_SECONDS)
-            turns.append(self._turn(variant, plan))
-        quietest = min(turns, key=lambda turn: turn.others_cores)
-        return replace(quietest, tries=len(turns))
-
-    def _turn(self, variant: Variant, plan: Plan) -> Turn:
-        """Load on one variant, until all that it mirrors has arrived and its batches are written."""
-        server = self._servers[variant.name]
-        others = Others(self._children)
-        cpu, calls = server.cpu_seconds(), self._calls(variant)
-        result = self._load.ask({"port": server.port, "rate": plan.rate, "seconds": plan.seconds})
-        requests = result["requests"]
-        arrived = self._arrived(variant, calls, round(requests * variant.mirrored_share))
-        time.sleep(plan.settle_seconds)
-        return Turn(
-            cpu_us=(server.cpu_seconds() - cpu) / requests * 1e6,
-            p50_ms=quantile(result["latencies"], 0.50) * 1e3,
-            p99_ms=quantile(result["latencies"], 0.99) * 1e3,
-            requests=requests,
-            errors=result["errors"],
-            mirrored_share=arrived / requests,
-            late_p99_ms=quantile(result["late"], 0.99) * 1e3,
-            others_cores=others.cores(),
-        )
-
-    def _calls(self, variant: Variant) -> int:
-        return int(json.loads(self._side.get("/calls")[1]).get(variant.name, 0))
-
-    def _arrived(self, variant: Variant, before: int, expected: int) -> int:
-        deadline = time.monotonic() + _MIRROR_PATIENCE_SECONDS
-        while (arrived := self._calls(variant) - before) < expected and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return arrived
-
-
-@contextmanager
-def started() -> Iterator[Bench]:
-    """The processes, warm enough to answer; stopped by pid in the end."""
-    children: list[Child] = []
-    with tempfile.TemporaryDirectory(prefix="shadow-overhead-") as folder:
-        try:
-            children += [side := ServerChild("side.py"), load := Child("load.py")]
-            servers = {variant.name: _serve(variant, side, folder) for variant in VARIANTS}
-            children += servers.values()
-            for server in servers.values():
-                server.get("/openapi.json")
-            yield Bench(side, load, servers)
-        finally:
-            stop_all(children)
-
-
-def _serve(variant: Variant, side: ServerChild, folder: str) -> ServerChild:
-    places = {"side": side.url, "name": variant.name, "folder": f"{folder}/{variant.name}"}
-    environment = {key: value.format(**places) for key, value in variant.environment.items()}
-    return ServerChild("production.py", variant.app, environment=environment)
-
-
-def measure(plan: Plan) -> dict[str, Any]:
+def measure(plan: Plan, variants: Sequence[Variant]) -> dict[str, Any]:
     """The whole benchmark, as it goes into the JSON file."""
     order = random.Random(plan.seed)
     load_before = os.getloadavg()
     ends_at = time.monotonic() + plan.minutes * 60
-    with started() as bench:
+    with started(variants) as bench:
         for number in range(plan.warm_up):
             print(f"warm-up {number + 1} of {plan.warm_up}", file=sys.stderr)
-            bench.round(plan, order)
+            bench.round(variants, plan, order)
         rounds = []
         for number in range(plan.rounds):
             if rounds and time.monotonic() > ends_at:
                 break
             print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
-            rounds.append(bench.round(plan, order))
+            rounds.append(bench.round(variants, plan, order))
+        next_request_ms = {variant.name: bench.next_request_ms(variant.name) for variant in variants}
     turns = [turn for one in rounds for turn in one.values()]
     return {
-        "machine": machine(),
+        "machine": {**machine(), "proxies": _proxies(variants)},
         "plan": asdict(plan),
         "load_average": {"before": load_before, "after": os.getloadavg()},
         "others_cores": statistics.median(turn.others_cores for turn in turns),
         "repeated_turns": sum(turn.tries - 1 for turn in turns),
         "generator_late_p99_ms": statistics.median(turn.late_p99_ms for turn in turns),
-        "variants": summary(rounds),
+        "variants": {
+            name: {**figures, "next_request_ms": next_request_ms[name]}
+            for name, figures in summary(rounds, variants).items()
+        },
         "rounds": [{name: asdict(turn) for name, turn in one.items()} for one in rounds],
     }
 
 
+def _proxies(variants: Sequence[Variant]) -> dict[str, str]:
+    return {kind: version(kind) for kind in sorted({variant.proxy for variant in variants} - {""})}
+
+
 def report(result: Mapping[str, Any]) -> str:
     """The result for a person."""
-    plan, imports = result["plan"], result["import_seconds"]
-    described = "\n".join(f"  {variant.name:<16} {variant.describes}" for variant in VARIANTS)
+    plan, imports, found = result["plan"], result["import_seconds"], result["variants"]
+    direct = {name: figures for name, figures in found.items() if not figures["proxy"]}
+    shown = [tables.overhead(direct)]
+    if result["machine"]["proxies"]:
+        shown += [tables.network({**_network_only(direct), **_proxied(found)}), tables.mirroring(found)]
+    described = "\n".join(f"  {name:<16} {ALL[name].describes}" for name in found)
     return (
         f"{len(result['rounds'])} rounds of {plan['seconds']:g} s at {plan['rate']:g} requests/s; "
-        f"medians over rounds, quartiles in brackets\n\n{table(result['variants'])}\n\n{described}\n\n"
+        f"medians over rounds, quartiles in brackets\n\n" + "\n\n".join([*shown, described, ""]) + "\n"
         f"import shadow_mw: {imports['alone'] * 1e3:.0f} ms alone, "
         f"{imports['after_fastapi'] * 1e3:.0f} ms in a process that has imported fastapi\n"
         f"other work on the machine: {result['others_cores']:.2f} of {result['machine']['cpus']} cores, "
@@ -198,20 +117,50 @@ def report(result: Mapping[str, Any]) -> str:
     )
 
 
-def _refuse_incomplete() -> None:
-    for name in _NEEDED:
-        try:
-            found = importlib.util.find_spec(name)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            raise SystemExit(f"{name} is not installed: pip install 'shadow-mw[demo]'")
+def _network_only(found: Mapping[str, Any]) -> dict[str, Any]:
+    names = {variant.name for variant in PARTS["network"]}
+    return {name: figures for name, figures in found.items() if name in names}
+
+
+def _proxied(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: figures for name, figures in found.items() if figures["proxy"]}
+
+
+def _refuse_incomplete(variants: Sequence[Variant]) -> None:
+    for server in sorted({variant.server for variant in variants}):
+        for name in _NEEDED[server]:
+            if not _is_installed(name):
+                raise SystemExit(f"{name} is not installed: {_INSTALL[server]}")
+    for kind in sorted({variant.proxy for variant in variants} - {""}):
+        if not binary(kind):
+            raise SystemExit(f"{kind} is not installed: {PROXIES[kind][2]}")
     if not hasattr(time, "clock_gettime") or not sys.platform.startswith("linux"):
         raise SystemExit("this benchmark reads CPU clocks by pid, which only Linux has")
 
 
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").split("\n", 1)[0],
+        epilog="\n".join(f"{part}: {' '.join(one.name for one in PARTS[part])}" for part in PARTS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--part", nargs="+", choices=PARTS, default=["fastapi"], help="what to run (fastapi); listed below"
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="run these instead, with what they are measured against",
+    )
     parser.add_argument("--rounds", type=int, help="rounds that count (10)")
     parser.add_argument("--seconds", type=float, help="seconds of load a turn (6)")
     parser.add_argument("--rate", type=float, help="requests a second (200)")
@@ -232,7 +181,8 @@ def _options() -> argparse.Namespace:
 def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    _refuse_incomplete()
+    variants = chosen(options.part, options.variants)
+    _refuse_incomplete(variants)
     usual = _QUICK if options.quick else _USUAL
     given = {name: value for name, value in vars(options).items() if name in usual and value is not None}
     plan = Plan(**{**usual, **given}, seed=options.seed)
@@ -241,7 +191,7 @@ def main() -> None:
         "alone": import_seconds("pass", repeats),
         "after_fastapi": import_seconds("import fastapi", repeats),
     }
-    result = {"import_seconds": imports, **measure(plan)}
+    result = {"import_seconds": imports, **measure(plan, variants)}
     print(report(result))
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -22,6 +23,9 @@ _STOP_SECONDS = 10.0
 
 class Child:
     """A Python process that runs a script beside this file and ends when its stdin does."""
+
+    counts_children = False
+    """Whether the work is done by children of the process, which are then measured with it."""
 
     def __init__(
         self,
@@ -49,7 +53,14 @@ class Child:
         By the process's CPU clock (clock_getcpuclockid(3)): the sum that /proc/<pid>/stat tells, in
         nanoseconds instead of ticks of 10 ms.
         """
-        return time.clock_gettime(~self.process.pid << 3 | 2)
+        pid = self.process.pid
+        return sum(map(_cpu_seconds, (pid, *children(pid)) if self.counts_children else (pid,)))
+
+    def beside_cpu_seconds(self) -> float:
+        """The same of what the process has started for itself: of the mirror process."""
+        own = children(self.process.pid)
+        beside = [pid for worker in own for pid in children(worker)] if self.counts_children else own
+        return sum(map(_cpu_seconds, beside))
 
     def ask(self, line: dict[str, Any]) -> dict[str, Any]:
         """One order on the child's stdin, and its answer."""
@@ -85,6 +96,21 @@ class Child:
         raise SystemExit(f"{self._script} ended:\n{self.errors()}")
 
 
+def _cpu_seconds(pid: int) -> float:
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one started and that have not ended."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # proc_pid_stat(5): the name may hold anything, so count from the parenthesis that closes it.
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            found += [int(folder.name)] * (int(parent) == pid)
+    return found
+
+
 class ServerChild(Child):
     """A child that serves HTTP on a free port of loopback."""
 
@@ -115,6 +141,12 @@ class ServerChild(Child):
             raise
         finally:
             connection.close()
+
+
+class GunicornChild(ServerChild):
+    """A server child whose workers are processes of their own."""
+
+    counts_children = True
 
 
 def stop_all(children: Sequence[Child]) -> None:

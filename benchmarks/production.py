@@ -46,8 +46,9 @@ def mirrored() -> FastAPI:
 def background_task() -> FastAPI:
     """Mirrors by hand, as tutorials show it: the shadow is asked in a background task of the response."""
     import httpx
+    from spans import tracer
 
-    tracer = _tracer()
+    spans = tracer()
     url = os.environ["BENCHMARK_SHADOW"]
     client = httpx.AsyncClient(timeout=5.0)
 
@@ -59,9 +60,9 @@ def background_task() -> FastAPI:
     app = FastAPI(lifespan=lifespan)
 
     async def ask_shadow(features: dict[str, Any], production: dict[str, Any]) -> None:
-        with tracer.start_as_current_span("predict production") as span:
+        with spans.start_as_current_span("predict production") as span:
             span.set_attribute("prediction", str(production))
-        with tracer.start_as_current_span("predict shadow") as span:
+        with spans.start_as_current_span("predict shadow") as span:
             answer = await client.post(url, json=features)
             prediction = answer.json()
             span.set_attribute("prediction", str(prediction))
@@ -74,16 +75,6 @@ def background_task() -> FastAPI:
         return prediction
 
     return app
-
-
-def _tracer() -> Any:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return provider.get_tracer("benchmark")
 
 
 APPS: dict[str, Callable[[], FastAPI]] = {

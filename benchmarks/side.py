@@ -17,6 +17,7 @@ from collections import Counter
 from model import predict
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_MIRRORED_HOST = re.compile(rb"\r\nhost: *([^\r]*)-shadow\r", re.IGNORECASE)
 
 #: A shadow that is slow, and one that takes 100 calls a second from the eight at once that it gets.
 _DELAYS = {"/slow/": 2.0, "/loaded/": 0.08}
@@ -39,7 +40,7 @@ class Server(asyncio.Protocol):
         length = int(found[1]) if found else 0
         if blank and len(body) >= length:
             self._buffer = body[length:]
-            path = head.split(b" ", 2)[1].decode()
+            path = _path(head)
             answer = _answer(path, body[:length])
             delay_seconds = next(
                 (seconds for start, seconds in _DELAYS.items() if path.startswith(start)), 0.0
@@ -48,6 +49,13 @@ class Server(asyncio.Protocol):
                 asyncio.get_running_loop().call_later(delay_seconds, self._transport.write, answer)
             else:
                 self._transport.write(answer)
+
+
+def _path(head: bytes) -> str:
+    """The path; of a request that Envoy mirrored, what its host says, as in `slow.name-shadow`."""
+    path = head.split(b" ", 2)[1].decode()
+    found = _MIRRORED_HOST.search(head) if path == "/predict" else None
+    return f"/{found[1].decode().replace('.', '/', 1)}" if found else path
 
 
 def _answer(path: str, body: bytes) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,20 @@ class Variant:
     environment: Mapping[str, str] = field(default_factory=dict)
     mirrored_share: float = 0.0
     """The share of requests that the shadow must see; anything else is reported."""
+    server: str = "uvicorn"
+    """uvicorn or gunicorn; behind a proxy it is the base's own process that serves."""
+    base: str = "bare"
+    """The variant that this one is measured against, in the same round."""
+    proxy: str = ""
+    """A proxy in front of the base, by its name in `proxies.py`."""
+    mirror: str = ""
+    """Where the proxy mirrors to."""
+    without: str = ""
+    """The variant with the same proxy and no mirroring, which this one is measured against too."""
+    connections: int = 64
+    """How many connections the load generator keeps open."""
+    rest_seconds: float = 0.0
+    """How long the shadow still works after the turn."""
 
 
 _SHADOW = {
@@ -47,7 +62,20 @@ def _targets(where: str) -> dict[str, str]:
 
 
 BARE = Variant("bare", "bare", "the app alone")
-VARIANTS = (
+PROCESS = Variant(
+    "process",
+    "mirrored",
+    "ShadowMiddleware, everything mirrored, queue process: (the default), store and spans on",
+    {**_SHADOW, **_ALL, **_PROCESS},
+    mirrored_share=1.0,
+)
+PROCESS_SLOW = Variant(
+    "process-slow",
+    "mirrored",
+    "the same, the shadow takes 2 s",
+    {**_targets("{side}/slow/{name}"), **_ALL, **_PROCESS},
+)
+FASTAPI = (
     BARE,
     Variant("bare-again", "bare", "the same app in a second process: what differs here is noise"),
     Variant(
@@ -56,19 +84,8 @@ VARIANTS = (
         "ShadowMiddleware, SHADOW_SAMPLE_RATE=0",
         {**_SHADOW, **_ALL, **_PROCESS, "SHADOW_SAMPLE_RATE": "0"},
     ),
-    Variant(
-        "process",
-        "mirrored",
-        "ShadowMiddleware, everything mirrored, queue process: (the default), store and spans on",
-        {**_SHADOW, **_ALL, **_PROCESS},
-        mirrored_share=1.0,
-    ),
-    Variant(
-        "process-slow",
-        "mirrored",
-        "the same, the shadow takes 2 s",
-        {**_targets("{side}/slow/{name}"), **_ALL, **_PROCESS},
-    ),
+    PROCESS,
+    PROCESS_SLOW,
     Variant(
         "process-down",
         "mirrored",
@@ -103,3 +120,83 @@ VARIANTS = (
         mirrored_share=1.0,
     ),
 )
+
+
+def _flask(name: str, app: str, describes: str, **more: Any) -> Variant:
+    # gthread keeps a thread waiting on each new connection for a while: so there are as many as threads.
+    return Variant(name, app, describes, server="gunicorn", base="flask-bare", connections=16, **more)
+
+
+FLASK = (
+    _flask("flask-bare", "bare", "the Flask app alone under gunicorn gthread"),
+    _flask("flask-again", "bare", "the same app in a second process: what differs here is noise"),
+    _flask(
+        "flask-process",
+        "mirrored",
+        "ShadowWSGIMiddleware, everything mirrored, queue process: (the default), store and spans on",
+        environment={**_SHADOW, **_ALL, **_PROCESS},
+        mirrored_share=1.0,
+    ),
+    _flask(
+        "flask-slow",
+        "mirrored",
+        "the same, the shadow takes 2 s",
+        environment={**_targets("{side}/slow/{name}"), **_ALL, **_PROCESS},
+    ),
+    _flask(
+        "flask-pool",
+        "thread_pool",
+        "no shadow_mw: a pool of threads, a requests session, JSON compare, a pair of spans",
+        environment={"BENCHMARK_SHADOW": "{side}/shadow/{name}", **_SPANS},
+        mirrored_share=1.0,
+    ),
+)
+
+
+def _proxied(kind: str) -> tuple[Variant, ...]:
+    def variant(name: str, describes: str, mirror: str = "", **more: Any) -> Variant:
+        return Variant(f"{kind}{name}", "", describes, proxy=kind, mirror=mirror, **more)
+
+    return (
+        variant("", f"{kind} in front of the bare app, no mirroring"),
+        variant(
+            "-mirror",
+            f"{kind} mirrors everything",
+            "{side}/shadow/{name}",
+            mirrored_share=1.0,
+            without=kind,
+        ),
+        variant(
+            "-slow", "the same, the shadow takes 2 s", "{side}/slow/{name}", without=kind, rest_seconds=2.5
+        ),
+        variant(
+            "-down", "the same, nobody listens where the shadow should be", "http://127.0.0.1:9", without=kind
+        ),
+    )
+
+
+NETWORK = (
+    BARE,
+    PROCESS,
+    PROCESS_SLOW,
+    *_proxied("nginx"),
+    *_proxied("envoy"),
+)
+
+#: What can be run alone.
+PARTS = {"fastapi": FASTAPI, "flask": FLASK, "network": NETWORK}
+ALL = {variant.name: variant for part in PARTS.values() for variant in part}
+
+
+def chosen(parts: Iterable[str], names: Iterable[str]) -> list[Variant]:
+    """The variants of these parts, or of these names and what they are measured against.
+
+    Raises:
+        SystemExit: there is no variant of that name.
+
+    """
+    wanted = [*names] or [variant.name for part in parts for variant in PARTS[part]]
+    if unknown := sorted({*wanted} - {*ALL}):
+        raise SystemExit(f"no variant {', '.join(unknown)}: there are {', '.join(ALL)}")
+    with_bases = {*wanted, *(other for name in wanted for other in (ALL[name].base, ALL[name].without))}
+    return [variant for variant in ALL.values() if variant.name in with_bases]
