@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -12,11 +14,14 @@ Value: TypeAlias = str | bool | int | float
 #: Tempo cuts attributes there.
 MAX_BYTES = 2048
 
+_PLAIN = (bool, int, float)
 _PORTS = {"http": 80, "https": 443}
 
 
 def plain(value: Any) -> Value:
     """A str, bool, int or float of the same value; numpy's scalars would turn into strings in the SDK."""
+    if type(value) in _PLAIN:
+        return value  # type: ignore[no-any-return] # mypy does not narrow by membership
     for kind in (bool, int, float):
         if isinstance(value, kind):
             return kind(value)
@@ -32,11 +37,14 @@ def text(value: str, characters: int = MAX_BYTES) -> str:
 
     A lone surrogate, which JSON may carry, becomes `?`: protobuf refuses it and with it the whole batch.
     """
+    if value.isascii():
+        return value[: min(characters, MAX_BYTES)]
     encoded = value[:characters].encode("utf-8", "replace")
     return encoded[:MAX_BYTES].decode("utf-8", "ignore")
 
 
-def url_attributes(url: str) -> dict[str, Value]:
+@lru_cache(maxsize=256)
+def url_attributes(url: str) -> Mapping[str, Value]:
     """`url.full` without query, fragment and credentials, `server.address` and `server.port`."""
     try:
         parts = urlsplit(url)

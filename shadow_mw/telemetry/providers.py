@@ -17,17 +17,19 @@ from opentelemetry.sdk.environment_variables import OTEL_BSP_MAX_EXPORT_BATCH_SI
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import NoOpTracerProvider, Tracer
+from opentelemetry.trace import NoOpTracerProvider
 
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.guard import Guard
 from shadow_mw.telemetry.exporters import open_exporters
+from shadow_mw.telemetry.tracer import FinishedTracer, SpanMaker
 
 _SCOPE = "shadow_mw"
-# The encoding of a batch holds the GIL: 512 spans at once were seen to add 20 to 30 ms to production.
-_BATCH_SPANS = 64
+# The encoding of a batch holds the GIL: 512 spans at once were seen to add 20 to 30 ms to production. Each
+# batch is a request, which costs as much as the encoding of 50 spans.
+_BATCH_SPANS = 128
 _DELAY_MILLISECONDS = 500.0
 _numbers = count(1)
 _guard = Guard("flushing telemetry")
@@ -36,16 +38,30 @@ _guard = Guard("flushing telemetry")
 class Provider:
     """One signal's provider, ours or the app's. An app's is flushed and never shut down."""
 
-    def __init__(self, provider: Any, exporters: Sequence[Any] = (), *, is_ours: bool) -> None:
-        """Take the provider; `exporters` are those that end with it."""
+    def __init__(
+        self,
+        provider: Any,
+        exporters: Sequence[Any] = (),
+        *,
+        is_ours: bool,
+        tracer: FinishedTracer | None = None,
+    ) -> None:
+        """Take the provider; `exporters` are those that end with it, `tracer` serves instead of its own."""
         self.provider = provider
         self._exporters = exporters
         self._is_ours = is_ours
+        self._tracer = tracer
 
     def __repr__(self) -> str:
         """Whose it is and where it sends."""
         names = ", ".join(type(exporter).__name__ for exporter in self._exporters)
         return f"Provider({'own' if self._is_ours else 'app'}, [{names}])"
+
+    @property
+    def tracer(self) -> SpanMaker:
+        """The maker of spans."""
+        own: SpanMaker = self._tracer or self.provider.get_tracer(_SCOPE)
+        return own
 
     def flush(self, milliseconds: float) -> bool:
         """Hand over what is there; the SDK takes as long as it likes."""
@@ -73,7 +89,7 @@ class Telemetry:
     def __init__(self, traces: Provider, metrics: Provider) -> None:
         """Take a tracer and a meter from the two providers."""
         self._providers = (traces, metrics)
-        self.tracer: Tracer = traces.provider.get_tracer(_SCOPE)
+        self.tracer: SpanMaker = traces.tracer
         # An SDK drops the callbacks of an observable instrument that its meter has already, so a second
         # mirror under the app's provider needs a meter of its own.
         number = next(_numbers)
@@ -140,10 +156,12 @@ def _own_traces() -> Provider:
     exporters = open_exporters("traces")
     if not exporters:
         return Provider(NoOpTracerProvider(), is_ours=True)
-    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+    processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call] # the SDK's, untyped
     for exporter in exporters:
-        provider.add_span_processor(_batches(exporter))
-    return Provider(provider, exporters, is_ours=True)
+        processors.add_span_processor(_batches(exporter))
+    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False, active_span_processor=processors)
+    tracer = FinishedTracer(provider, processors, _SCOPE)
+    return Provider(provider, exporters, is_ours=True, tracer=tracer)
 
 
 def _own_metrics() -> Provider:

@@ -19,7 +19,6 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    Tracer,
     format_span_id,
     format_trace_id,
     get_current_span,
@@ -32,6 +31,7 @@ from shadow_mw.records import CapturedRequest, CapturedResponse, Comparison
 from shadow_mw.telemetry import names
 from shadow_mw.telemetry.attributes import Value, plain, text, url_attributes
 from shadow_mw.telemetry.context import MARK, as_text
+from shadow_mw.telemetry.tracer import SpanMaker
 
 _PREDICTION_CHARACTERS = 256
 _propagator = TraceContextTextMapPropagator()
@@ -41,7 +41,7 @@ _guard = Guard("making spans")
 class Tracing:
     """The maker of all spans of one worker. Never raises."""
 
-    def __init__(self, tracer: Tracer, *, queue: str, linked: bool) -> None:
+    def __init__(self, tracer: SpanMaker, *, queue: str, linked: bool) -> None:
         """Use `tracer`; with `linked` each shadow span is the root of a trace of its own."""
         self.tracer = tracer
         self.queue = queue
@@ -65,32 +65,35 @@ class ExchangeSpans:
     def __init__(self, tracing: Tracing, request: CapturedRequest, shadows: int) -> None:
         """Start production's span at the moment when the request was complete."""
         self._tracing = tracing
-        self._request = request
         self._start_ns = self._end_ns = request.ts_us * 1000
         self._unasked, self._open = shadows, 1
         self._is_production_open = True
         self._cover: Span = INVALID_SPAN
         self._parent = _parent_of(request)
+        common = _identity(request)
         if not (tracing.linked or _context_of(self._parent).is_valid):
             name = f"{names.SPAN_EXCHANGE} {request.method} {_pattern(request)}"
-            self._cover = self._start(name, SpanKind.INTERNAL, self._parent, self._start_ns, {})
+            self._cover = self._start(name, SpanKind.INTERNAL, self._parent, self._start_ns, common)
             self._parent = set_span_in_context(self._cover, Context())
+        self._common = {
+            **common,
+            names.MODE: request.mode,
+            names.QUEUE: text(tracing.queue),
+            names.SAMPLE_RATE: plain(request.sample_rate),
+        }
+        attributes = {**self._common, names.ROLE: "production"}
         self._production = self._start(
-            names.SPAN_PRODUCTION,
-            SpanKind.INTERNAL,
-            self._parent,
-            self._start_ns,
-            {names.ROLE: "production", **self._circumstances()},
+            names.SPAN_PRODUCTION, SpanKind.INTERNAL, self._parent, self._start_ns, attributes
         )
         self.trace_id, self.production_span_id = _ids(self._production, self._parent)
 
     def ask(self, shadow: str, url: str, *, waited_seconds: float) -> ShadowSpan:
         """The span of one shadow that is asked now, by a `url`, after its exchange waited so long."""
         attributes = {
+            **self._common,
             names.ROLE: "shadow",
-            names.SHADOW_NAME: shadow,
-            names.QUEUE_DURATION: waited_seconds,
-            **self._circumstances(),
+            names.SHADOW_NAME: text(shadow),
+            names.QUEUE_DURATION: plain(waited_seconds),
             **url_attributes(url),
         }
         production = self._production.get_span_context()
@@ -137,14 +140,6 @@ class ExchangeSpans:
             self._open = -1
             _finish(self._cover, self._end_ns, {})
 
-    def _circumstances(self) -> dict[str, Value]:
-        request = self._request
-        return {
-            names.MODE: request.mode,
-            names.QUEUE: self._tracing.queue,
-            names.SAMPLE_RATE: request.sample_rate,
-        }
-
     def _start(
         self,
         name: str,
@@ -154,17 +149,9 @@ class ExchangeSpans:
         attributes: Mapping[str, Value],
         links: Sequence[Link] = (),
     ) -> Span:
-        request = self._request
-        common = {
-            names.REQUEST_ID: text(request.request_id),
-            names.HTTP_REQUEST_METHOD: text(request.method),
-            names.HTTP_ROUTE: text(_pattern(request)),
-        }
         span: Span = INVALID_SPAN
         with _guard:
-            span = self._tracing.tracer.start_span(
-                name, parent, kind, {**common, **_plain(attributes)}, links, start_ns
-            )
+            span = self._tracing.tracer.start_span(name, parent, kind, attributes, links, start_ns)
         # Where there is no telemetry of ours, the caller's trace still goes on to the shadow.
         return span if span.get_span_context().is_valid else NonRecordingSpan(_context_of(parent))
 
@@ -205,6 +192,14 @@ class ShadowSpan:
         self._exchange.ended(end_ns)
 
 
+def _identity(request: CapturedRequest) -> dict[str, Value]:
+    return {
+        names.REQUEST_ID: text(request.request_id),
+        names.HTTP_REQUEST_METHOD: text(request.method),
+        names.HTTP_ROUTE: text(_pattern(request)),
+    }
+
+
 def _pattern(request: CapturedRequest) -> str:
     """The path pattern alone, as `http.route` has it; our routes begin with their method."""
     return request.route.removeprefix(f"{request.method} ")
@@ -232,7 +227,8 @@ def _finish(
     description: str = "",
 ) -> None:
     with _guard:
-        span.set_attributes(_plain(attributes))
+        if attributes:
+            span.set_attributes(_plain(attributes))
         if failure:
             span.set_attribute(names.ERROR_TYPE, text(failure))
             span.set_status(Status(StatusCode.ERROR, text(description or failure)))
@@ -249,7 +245,11 @@ def _prediction(prediction: str) -> str | None:
 
 
 def _parent_of(request: CapturedRequest) -> Context:
-    carrier = {"traceparent": request.traceparent, "tracestate": request.tracestate}
+    if not request.traceparent:
+        return Context()
+    carrier = {"traceparent": request.traceparent}
+    if request.tracestate:
+        carrier["tracestate"] = request.tracestate
     with _guard:
         return _propagator.extract(carrier, Context())
     return Context()

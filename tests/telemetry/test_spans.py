@@ -330,7 +330,8 @@ def test_a_shadow_is_sent_our_context_and_mark_alone(receiver, telemetry):
 
 
 def test_the_ambient_context_plays_no_part(receiver, telemetry):
-    with telemetry.tracer.start_as_current_span("somebody else's") as ambient:
+    somebody_elses = telemetry.tracer.start_span("somebody else's")
+    with trace.use_span(somebody_elses, end_on_exit=True) as ambient:
         exchange = tracing(telemetry, linked=True).begin(a_request(traceparent=""))
         shadow = ask(exchange)
         assert trace.get_current_span() is ambient
