@@ -126,7 +126,13 @@ def _proxied(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: figures for name, figures in found.items() if figures["proxy"]}
 
 
-def _refuse_incomplete(variants: Sequence[Variant]) -> None:
+def refuse_incomplete(variants: Sequence[Variant]) -> None:
+    """Name what is missing, with the command that installs it.
+
+    Raises:
+        SystemExit: something is.
+
+    """
     for server in sorted({variant.server for variant in variants}):
         for name in _NEEDED[server]:
             if not _is_installed(name):
@@ -182,7 +188,7 @@ def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     variants = chosen(options.part, options.variants)
-    _refuse_incomplete(variants)
+    refuse_incomplete(variants)
     usual = _QUICK if options.quick else _USUAL
     given = {name: value for name, value in vars(options).items() if name in usual and value is not None}
     plan = Plan(**{**usual, **given}, seed=options.seed)

@@ -75,6 +75,12 @@ PROCESS_SLOW = Variant(
     "the same, the shadow takes 2 s",
     {**_targets("{side}/slow/{name}"), **_ALL, **_PROCESS},
 )
+PROCESS_DOWN = Variant(
+    "process-down",
+    "mirrored",
+    "the same, nobody listens where the shadow should be",
+    {**_targets("http://127.0.0.1:9"), **_ALL, **_PROCESS},
+)
 FASTAPI = (
     BARE,
     Variant("bare-again", "bare", "the same app in a second process: what differs here is noise"),
@@ -86,12 +92,7 @@ FASTAPI = (
     ),
     PROCESS,
     PROCESS_SLOW,
-    Variant(
-        "process-down",
-        "mirrored",
-        "the same, nobody listens where the shadow should be",
-        {**_targets("http://127.0.0.1:9"), **_ALL, **_PROCESS},
-    ),
+    PROCESS_DOWN,
     Variant(
         "process-flood",
         "mirrored",
