@@ -43,5 +43,12 @@ class Keywords(TypedDict, total=False):
     memory_bytes: int | str | None
     cpu_seconds_per_second: float | None
     drain_seconds: float
+    gate_min_agreement: float
+    gate_max_latency_ratio: float
+    gate_max_error_increase: float
+    gate_min_coverage: float
+    gate_confidence: float
+    gate_min_samples: int
+    gate_max_segment_disagreement: float | None
     shadow: Callable[[Any], Any] | Mapping[str, Callable[[Any], Any]]
     """In code only: a model to ask on threads of the app, or several by name; implies `queue="inline:"`."""

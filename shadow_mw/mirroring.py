@@ -1,0 +1,182 @@
+"""Settings of mirroring: what is asked, recorded and shown, and within which bounds."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from pydantic import ByteSize, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shadow_mw.records import Mode
+from shadow_mw.targets import Target
+from shadow_mw.values import ComparatorName, LowerNames, Names, Path, QueueName, Routes, Size, Targets
+
+PREFIX = "SHADOW_"
+_DEFAULT_QUEUE = "process:" if os.name == "posix" else "inline:"
+
+
+class MirroringSettings(BaseSettings):
+    """The settings that an app and its worker follow. Immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        enable_decoding=False,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+    enabled: bool = Field(True, description="`0` turns mirroring off and leaves the line in the code.")
+    targets: Targets = Field(
+        (),
+        description="The shadows: one URL, or `name=URL, name=URL`. Without a path the URL takes the "
+        "path of the request. A callable in Python is `name=python:module:attribute`. With no target the "
+        "middleware is inert and says so in one log line.",
+    )
+    routes: Routes = Field(
+        (),
+        description="The predict routes: `POST /predict, POST /v1/models/{name}:predict`. "
+        "Needed as soon as there is a target.",
+    )
+    mode: Mode = Field(
+        "async",
+        description="`async` asks the shadow after production has answered; `sync` asks it the moment the "
+        "request is complete, beside production, for true latency. The caller waits for it in neither.",
+    )
+    queue: QueueName = Field(
+        _DEFAULT_QUEUE,
+        description="Where the worker runs: `process:` (a process of its own, one a host, shared by all the "
+        "app's server processes; the default on POSIX), `inline:` (a thread of the app) or "
+        "`unix:///path/of.sock` (a worker that you start with `shadow-mw worker`).",
+    )
+    sample_rate: float = Field(
+        1.0,
+        ge=0.0,
+        le=1.0,
+        description="The share of predict calls to mirror, 0.0 to 1.0, decided by the request id.",
+    )
+    timeout_seconds: float = Field(
+        5.0, gt=0.0, le=3600.0, description="The deadline of one whole shadow call, in seconds."
+    )
+    max_concurrency: int = Field(
+        8, ge=1, le=1024, description="How many calls to one shadow may be under way at once."
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many processes a `python:` target runs in, each of which takes one call at a time.",
+    )
+    queue_size: int = Field(
+        1000,
+        ge=1,
+        description="How many exchanges may be held at once, waiting or being asked; the newest is dropped "
+        "and counted as `queue_full`.",
+    )
+    queue_bytes: Size = Field(
+        ByteSize(64 * 2**20), description="How many bytes of bodies may be held at once, as in `64MiB`."
+    )
+    max_body_bytes: Size = Field(
+        ByteSize(2**20),
+        description="The largest request or response body that is mirrored, and the largest answer taken "
+        "from a shadow; more is counted as `too_large`.",
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="How many failures in a row open the circuit of a shadow."
+    )
+    breaker_reset_seconds: float = Field(
+        30.0, gt=0.0, description="How long an open circuit stays open before one probe is let through."
+    )
+    prediction: Path = Field(
+        "", description="JMESPath to the prediction inside a response body; empty is the whole body."
+    )
+    features: Path = Field(
+        "", description="JMESPath to the features inside a request body; empty is the whole body."
+    )
+    compare: ComparatorName = Field(
+        "close",
+        description="The comparator: `exact`, `close` (numbers within `SHADOW_RTOL` and `SHADOW_ATOL`), "
+        "`label` (the top label) or `python:module:function`.",
+    )
+    rtol: float = Field(1e-5, ge=0.0, description="Relative tolerance of `close`.")
+    atol: float = Field(1e-8, ge=0.0, description="Absolute tolerance of `close`.")
+    ignore: Names = Field(
+        (),
+        description="Paths inside the prediction that never count as a difference: "
+        "`id, meta.created_at, items[*].id, **.timestamp`.",
+    )
+    redact: LowerNames = Field(
+        ("password", "secret", "token", "api_key", "authorization"),
+        description="Keys whose values are replaced by `[redacted]` in records and spans, at any depth, "
+        "in upper or lower case.",
+    )
+    forward_headers: LowerNames = Field(
+        ("content-type", "content-encoding", "accept", "accept-language"),
+        description="Request headers that are sent on to the shadow. Credentials and cookies go only if "
+        "they are listed here.",
+    )
+    request_id_header: str = Field(
+        "X-Request-ID",
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="The header that carries the request id.",
+    )
+    echo_request_id: bool = Field(
+        False, description="`1` adds the request id to the responses of mirrored requests."
+    )
+    store: str = Field(
+        ".shadow", min_length=1, description="The folder of the embedded store, or `none` for no records."
+    )
+    store_bytes: Size = Field(
+        ByteSize(2**30), description="The size cap of the store; its oldest records go first."
+    )
+    retention_days: float = Field(30.0, gt=0.0, description="How many days records are kept.")
+    record_chars: int = Field(
+        8192, ge=0, description="The longest features or prediction text in a record; the rest is cut."
+    )
+    trace: Literal["same", "linked"] = Field(
+        "same",
+        description="`same` shows both predictions in production's trace; `linked` gives the shadow's a "
+        "trace of its own with a link.",
+    )
+    memory_bytes: Size | None = Field(
+        None,
+        description="The most memory that the mirror process may take for its data, as in `512MiB`; the "
+        "kernel keeps it (RLIMIT_DATA). Each process of a `python:` target has the same cap of its own, for "
+        "its resident memory too. Not set: no cap.",
+    )
+    cpu_seconds_per_second: float | None = Field(
+        None,
+        gt=0.0,
+        le=64.0,
+        description="The most CPU that the mirror process may use, in cores: above it, it reads nothing more "
+        "until the average is right again. Not set: no cap, at the lowest priority all the same.",
+    )
+    drain_seconds: float = Field(
+        5.0,
+        ge=0.0,
+        le=300.0,
+        description="How long a stopping app may wait for shadows, records and spans that are under way.",
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _names_differ(cls, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        names = [target.name for target in targets]
+        if len(set(names)) < len(names):
+            raise ValueError("two shadows have the same name: write name=URL, name=URL")
+        return targets
+
+    @model_validator(mode="after")
+    def _complete(self) -> MirroringSettings:
+        if self.targets and not self.routes:
+            raise ValueError("SHADOW_ROUTES is not set: name the predict route, as in 'POST /predict'")
+        least = 2 * self.max_body_bytes * max(len(self.targets), 1)
+        if self.queue_bytes < least:
+            raise ValueError(
+                f"SHADOW_QUEUE_BYTES is {self.queue_bytes}, too small for one exchange a shadow: "
+                f"set it to {least} or more (twice SHADOW_MAX_BODY_BYTES for each target)"
+            )
+        return self
