@@ -110,8 +110,45 @@ class Store(Protocol):
         ...
 
 
+class Dialect(Protocol):
+    """The fragments of SQL that differ between engines. Each takes and returns SQL text."""
+
+    def log_bin(self, microseconds: str) -> str:
+        """The 1 % logarithmic bin of a duration: floor(ln(us) / ln(1.01)), with us at least 1."""
+        ...
+
+    def step(self, moment: str, microseconds: int) -> str:
+        """The start of the stretch of so many microseconds in which a moment lies."""
+        ...
+
+    def prefix(self, text: str, chars: int) -> str:
+        """The first so many characters of a text."""
+        ...
+
+    def each(self, items: str) -> str:
+        """A row for each item of a list of texts."""
+        ...
+
+    def each_key(self, entries: str) -> str:
+        """A row for each key of a map; in step with `each_value` and `each_count` of the same map."""
+        ...
+
+    def each_value(self, entries: str) -> str:
+        """A row for each text in a map of texts."""
+        ...
+
+    def each_count(self, entries: str) -> str:
+        """A row for each number in a map of counts."""
+        ...
+
+
 class Reader(Protocol):
     """A store that answers SQL over the tables `comparisons`, `tallies`, `truths` and `pulses`."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the engine writes what engines write differently."""
+        ...
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query, each a dict by column; `?` stands for a parameter.

@@ -26,6 +26,11 @@ def columns(kind: type) -> dict[str, str]:
     return {field.name: _column_type(field.type) for field in _fields(kind)}
 
 
+def quoted(name: str) -> str:
+    """A column's name as SQL in any engine; `limit` would be a keyword without."""
+    return f'"{name}"'
+
+
 def tag(kind: type) -> str:
     """The word in the field `kind` of a line that tells the records apart."""
     return str(kind.__struct_config__.tag)  # type: ignore[attr-defined] # every msgspec struct has it
@@ -53,24 +58,24 @@ def literal(text: object) -> str:
 
 
 def _lines(kind: type, segments: Sequence[Path]) -> str:
-    types = ", ".join(f"{name}: {literal(type_)}" for name, type_ in columns(kind).items())
+    types = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in columns(kind).items())
     options = "format='newline_delimited', compression='none', ignore_errors=true, hive_partitioning=false"
-    source = f"read_json({_list(segments)}, columns={{kind: 'VARCHAR', {types}}}, {options})"
+    source = f"read_json({_list(segments)}, columns={{'kind': 'VARCHAR', {types}}}, {options})"
     # A torn line comes as a row of NULLs.
     return f"SELECT * EXCLUDE (kind) FROM {source} WHERE kind = {literal(tag(kind))}"  # noqa: S608 - quoted
 
 
 def _nothing(kind: type) -> str:
     """No rows with all columns, which gives the union its types even where no file has a column."""
-    return (
-        f"SELECT {', '.join(f'NULL::{type_} AS {name}' for name, type_ in columns(kind).items())} WHERE false"
-    )
+    nulls = ", ".join(f"NULL::{type_} AS {quoted(name)}" for name, type_ in columns(kind).items())
+    return f"SELECT {nulls} WHERE false"
 
 
 def _with_default(field: inspect.Field) -> str:
     if field.default in (None, msgspec.NODEFAULT) or not isinstance(field.default, (str, int, float)):
-        return field.name
-    return f"coalesce({field.name}, {literal(field.default)}::{_column_type(field.type)}) AS {field.name}"
+        return quoted(field.name)
+    name = quoted(field.name)
+    return f"coalesce({name}, {literal(field.default)}::{_column_type(field.type)}) AS {name}"
 
 
 def _list(paths: Sequence[Path]) -> str:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shadow_mw.exceptions import StoreError
-from shadow_mw.records import Comparison, Tally
+from shadow_mw.records import Comparison, Pulse, Tally, Truth
 from shadow_mw.stores.columns import literal, records
 from shadow_mw.stores.engine import connect, first_line
 from shadow_mw.stores.files import make_folder, sync_file, sync_folder
 from shadow_mw.stores.journal import Journal, read_journal, settle, write_journal
-from shadow_mw.stores.layout import Layout, day_of, reason
+from shadow_mw.stores.layout import PART_FOLDERS, Layout, day_of, reason
 from shadow_mw.stores.locks import locked
 from shadow_mw.stores.publication import publishing
 from shadow_mw.stores.retention import dead_segment
@@ -38,6 +38,8 @@ class Compacted(msgspec.Struct, frozen=True, kw_only=True):
     """The hot segments that were taken in."""
     comparisons: int = 0
     tallies: int = 0
+    truths: int = 0
+    pulses: int = 0
     damaged_lines: int = 0
     """Complete lines that held no record; nothing of ours writes such."""
     is_busy: bool = False
@@ -49,6 +51,8 @@ class Compacted(msgspec.Struct, frozen=True, kw_only=True):
             segments=self.segments + other.segments,
             comparisons=self.comparisons + other.comparisons,
             tallies=self.tallies + other.tallies,
+            truths=self.truths + other.truths,
+            pulses=self.pulses + other.pulses,
             damaged_lines=self.damaged_lines + other.damaged_lines,
         )
 
@@ -135,7 +139,7 @@ def _compact_group(
     lines = sum(map(_count_lines, segments))
     parts: dict[Path, Path] = {}
     counts: dict[type, int] = {}
-    for kind in (Comparison, Tally):
+    for kind in PART_FOLDERS:
         draft = layout.tmp / f"part-{uuid.uuid4()}.parquet"
         counts[kind] = _copy(database, kind, segments, draft)
         if counts[kind]:
@@ -147,7 +151,9 @@ def _compact_group(
         segments=len(segments),
         comparisons=counts[Comparison],
         tallies=counts[Tally],
-        damaged_lines=max(lines - counts[Comparison] - counts[Tally], 0),
+        truths=counts[Truth],
+        pulses=counts[Pulse],
+        damaged_lines=max(lines - sum(counts.values()), 0),
     )
 
 

@@ -9,13 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shadow_mw.exceptions import StoreError
-from shadow_mw.records import Comparison, Tally
+from shadow_mw.records import Comparison, Pulse, Tally, Truth
 from shadow_mw.stores.files import make_folder, write_atomically
 
 FORMAT_VERSION = "1"
 
 #: The kinds of record, each with the folder of its compacted parts.
-PART_FOLDERS: dict[type, str] = {Comparison: "cold", Tally: "tallies"}
+PART_FOLDERS: dict[type, str] = {
+    Comparison: "cold",
+    Tally: "tallies",
+    Truth: "truths",
+    Pulse: "pulses",
+}
+#: The same kinds, each with the table that it is read as.
+TABLES: dict[str, type] = {"comparisons": Comparison, "tallies": Tally, "truths": Truth, "pulses": Pulse}
 
 
 class Layout:
@@ -26,7 +33,7 @@ class Layout:
         FORMAT          the version of this arrangement
         hot/            <utc day>-<host>-<pid>-<ns>-<seq>.jsonl, one a writer, locked while that lives
         cold/           dt=<utc day of writing>/part-<uuid>.parquet, comparisons
-        tallies/        the same for tallies
+        tallies/        the same for tallies, as are truths/ and pulses/
         tmp/            what a compaction is making
         journal.json    what a compaction is about to put in place and take away
         compact.lock    held by the one compaction

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shadow_mw.exceptions import StoreError
-from shadow_mw.records import Comparison, Tally
 from shadow_mw.stores.columns import records
+from shadow_mw.stores.dialects import DuckDBDialect
 from shadow_mw.stores.engine import connect, first_line
 from shadow_mw.stores.journal import read_journal
-from shadow_mw.stores.layout import Layout, readable
+from shadow_mw.stores.layout import PART_FOLDERS, TABLES, Layout, readable
 from shadow_mw.stores.publication import listing
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class _Snapshot(msgspec.Struct, frozen=True):
 class StoreReader:
     """A view of a store as it was when it was opened; a context manager. Not thread-safe.
 
-    Its two tables, `comparisons` and `tallies`, have the fields of `records.Comparison` and
-    `records.Tally` as columns: texts VARCHAR, counts and microseconds BIGINT, `diff_paths` VARCHAR[],
-    `segments` MAP(VARCHAR, VARCHAR), `counts` MAP(VARCHAR, BIGINT). A delta or score that was NaN or
+    Its tables, `comparisons`, `tallies`, `truths` and `pulses`, have the fields of the structs in `records`
+    as columns: texts VARCHAR, counts and microseconds BIGINT, `diff_paths` VARCHAR[], `segments`
+    MAP(VARCHAR, VARCHAR), `counts` MAP(VARCHAR, BIGINT). A delta or score that was NaN or
     infinite is NULL. Segments that are being written may yet grow between two queries. It never writes
     into the store, so read permission is enough.
     """
@@ -67,6 +67,11 @@ class StoreReader:
     ) -> None:
         """Close it."""
         self.close()
+
+    @property
+    def dialect(self) -> DuckDBDialect:
+        """DuckDB's."""
+        return DuckDBDialect()
 
     def close(self) -> None:
         """Give memory and files back."""
@@ -105,7 +110,7 @@ class StoreReader:
 
     def _define_tables(self) -> None:
         files = _files(self._layout)
-        for name, kind in (("comparisons", Comparison), ("tallies", Tally)):
+        for name, kind in TABLES.items():
             query = records(kind, files.segments, files.parts[kind])
             self._database.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
         self._is_defined = True
@@ -148,7 +153,6 @@ def _files(layout: Layout) -> _Snapshot:
         return _Snapshot(
             segments=[path for path in layout.segments() if path not in surplus],
             parts={
-                kind: [path for path in layout.parts(kind) if path not in surplus]
-                for kind in (Comparison, Tally)
+                kind: [path for path in layout.parts(kind) if path not in surplus] for kind in PART_FOLDERS
             },
         )
