@@ -12,6 +12,7 @@ from shadow_mw.scope import Scope
 class OutcomeCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many exchanges ended in one way. Immutable."""
 
+    route: str
     production_outcome: str
     production_error_type: str
     production_status: int
