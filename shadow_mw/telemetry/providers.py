@@ -7,6 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import count
 from threading import Thread
 from typing import Any
@@ -198,4 +199,16 @@ def _resource() -> Resource:
     # Without host.name Jaeger takes late children for clock skew; without an instance id the counters of
     # several server processes overwrite each other.
     here = Resource({"host.name": socket.gethostname(), "service.instance.id": str(uuid.uuid4())})
-    return here.merge(Resource.create())
+    merged = here.merge(Resource.create())
+    return _HashedResource(dict(merged.attributes), merged.schema_url)
+
+
+class _HashedResource(Resource):
+    """A resource that is hashed once; an exporter asks at each span, and the SDK makes it from JSON."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash

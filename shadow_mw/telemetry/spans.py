@@ -113,15 +113,7 @@ class ExchangeSpans:
             return
         self._is_production_open = False
         end_ns = self._start_ns + round(response.seconds * 1e9)
-        _finish(
-            self._production,
-            end_ns,
-            {
-                names.PREDICTION: _prediction(prediction),
-                names.HTTP_RESPONSE_STATUS_CODE: response.status or None,
-            },
-            failure=response.failure,
-        )
+        _finish(self._production, end_ns, _answer(prediction, response.status), failure=response.failure)
         self.ended(end_ns)
 
     def close(self) -> None:
@@ -205,43 +197,45 @@ def _pattern(request: CapturedRequest) -> str:
     return request.route.removeprefix(f"{request.method} ")
 
 
-def _told(comparison: Comparison) -> dict[str, Value | None]:
-    return {
-        names.PREDICTION: _prediction(comparison.shadow_prediction),
-        names.PRODUCTION_PREDICTION: _prediction(comparison.production_prediction),
+def _told(comparison: Comparison) -> dict[str, Value]:
+    told: dict[str, Value] = {
         names.PRODUCTION_DURATION: comparison.production_us / 1e6,
         names.OUTCOME: comparison.outcome,
         names.VERDICT: comparison.verdict,
-        names.DELTA: comparison.delta,
-        names.COMPARATOR: comparison.comparator or None,
-        names.HTTP_RESPONSE_STATUS_CODE: comparison.shadow_status or None,
+        **_answer(comparison.shadow_prediction, comparison.shadow_status),
     }
+    if comparison.production_prediction:
+        told[names.PRODUCTION_PREDICTION] = text(comparison.production_prediction, _PREDICTION_CHARACTERS)
+    if comparison.delta is not None:
+        told[names.DELTA] = plain(comparison.delta)
+    if comparison.comparator:
+        told[names.COMPARATOR] = text(comparison.comparator)
+    return told
+
+
+def _answer(prediction: str, status: int) -> dict[str, Value]:
+    answer: dict[str, Value] = {names.HTTP_RESPONSE_STATUS_CODE: status} if status else {}
+    if prediction:
+        answer[names.PREDICTION] = text(prediction, _PREDICTION_CHARACTERS)
+    return answer
 
 
 def _finish(
     span: Span,
     end_ns: int,
-    attributes: Mapping[str, Value | None],
+    attributes: Mapping[str, Value],
     *,
     failure: str = "",
     description: str = "",
 ) -> None:
     with _guard:
         if attributes:
-            span.set_attributes(_plain(attributes))
+            span.set_attributes(attributes)
         if failure:
             span.set_attribute(names.ERROR_TYPE, text(failure))
             span.set_status(Status(StatusCode.ERROR, text(description or failure)))
     with _guard:
         span.end(end_ns)
-
-
-def _plain(attributes: Mapping[str, Value | None]) -> dict[str, Value]:
-    return {name: plain(value) for name, value in attributes.items() if value is not None}
-
-
-def _prediction(prediction: str) -> str | None:
-    return text(prediction, _PREDICTION_CHARACTERS) or None
 
 
 def _parent_of(request: CapturedRequest) -> Context:

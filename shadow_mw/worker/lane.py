@@ -138,14 +138,13 @@ class Lane:
         await self._shadow.aclose()
 
     async def _answer(self, request: CapturedRequest, headers: dict[str, str]) -> Answer:
-        try:
-            with anyio.fail_after(self._timeout_seconds):
-                answer = await self._shadow.ask(request, headers)
-        except TimeoutError as error:
-            raise ShadowTimeout(f"no complete answer within {self._timeout_seconds:g} s") from error
-        if not 200 <= answer.status < 300:
-            raise ShadowStatusError(answer.status)
-        return answer
+        # `anyio.fail_after` is three layers around this and costs twice as much.
+        with anyio.CancelScope(deadline=anyio.current_time() + self._timeout_seconds):
+            answer = await self._shadow.ask(request, headers)
+            if not 200 <= answer.status < 300:
+                raise ShadowStatusError(answer.status)
+            return answer
+        raise ShadowTimeout(f"no complete answer within {self._timeout_seconds:g} s")
 
 
 def _answered(answer: Answer, seconds: float) -> Outcome:
