@@ -50,5 +50,7 @@ class Keywords(TypedDict, total=False):
     gate_confidence: float
     gate_min_samples: int
     gate_max_segment_disagreement: float | None
+    trace_ui: str
+    dashboard_token: str
     shadow: Callable[[Any], Any] | Mapping[str, Callable[[Any], Any]]
     """In code only: a model to ask on threads of the app, or several by name; implies `queue="inline:"`."""

@@ -49,6 +49,18 @@ class Settings(MirroringSettings):
         description="The most disagreement in any one segment of the features. Not set: three times what "
         "`SHADOW_GATE_MIN_AGREEMENT` allows.",
     )
+    trace_ui: str = Field(
+        "",
+        pattern=r"^$|^https?://[^\s]*\{trace_id\}[^\s]*$",
+        description="Where the dashboard's link to a trace leads: a URL with `{trace_id}` in it, as in "
+        "`http://localhost:16686/trace/{trace_id}`.",
+    )
+    dashboard_token: str = Field(
+        "",
+        repr=False,
+        description="What one must show to see the dashboard from another machine, 16 characters or more. "
+        "Not set: it answers this machine alone.",
+    )
 
     @property
     def is_inert(self) -> bool:

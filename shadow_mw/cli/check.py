@@ -58,8 +58,10 @@ def _print_settings(settings: Settings) -> None:
 
     names = [variable(field) for field in type(settings).model_fields]
     width = max(map(len, names))
-    for field, name in zip(type(settings).model_fields, names, strict=True):
-        print(f"{name:<{width}}  {origin(field, {}):<11}  {_shown(getattr(settings, field))}")
+    for (field, facts), name in zip(type(settings).model_fields.items(), names, strict=True):
+        value = getattr(settings, field)
+        shown = "(set, not shown)" if value and not facts.repr else _shown(value)
+        print(f"{name:<{width}}  {origin(field, {}):<11}  {shown}")
     print()
 
 
