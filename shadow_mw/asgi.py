@@ -12,9 +12,8 @@ from shadow_mw.capture import Capture
 from shadow_mw.guard import Guard
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
-from shadow_mw.records import Headers
 from shadow_mw.telemetry.context import current_parent
-from shadow_mw.wire import READING_HEADERS, quoted_path
+from shadow_mw.wire import quoted_path
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -94,13 +93,17 @@ class _Tee:
 
     async def receive(self) -> Message:
         message = await self._receive()
-        with _guard:
+        try:
             self._observe_request(message)
+        except Exception as error:  # noqa: BLE001 the guard's own boundary
+            _guard.note(error)
         return message
 
     async def send(self, message: Message) -> None:
-        with _guard:
+        try:
             message = self._observe_response(message)
+        except Exception as error:  # noqa: BLE001 the guard's own boundary
+            _guard.note(error)
         await self._send(message)
         if self._capture.is_answered:
             self._mirror.finish(self._capture)
@@ -123,7 +126,9 @@ class _Tee:
         elif kind == "http.response.start":
             self._find_parent()
             headers = message.get("headers", ())
-            self._capture.response_start(message["status"], _reading_headers(headers))
+            # A generator can be read once only, and that once is the server's.
+            fields = tuple(headers) if isinstance(headers, list | tuple) else ()
+            self._capture.response_start(message["status"], fields)
             return self._with_request_id(message, headers) if self._echo else message
         elif kind in ("http.response.pathsend", "http.response.zerocopysend"):
             self._capture.response_unseen()
@@ -169,9 +174,3 @@ def _raw_path(scope: Scope, path: str) -> str:
         return quoted_path(path)
     root_path = scope.get("root_path", "")
     return _app_path(raw.decode("latin-1"), quote(root_path, safe="/") if root_path else "")
-
-
-def _reading_headers(headers: Any) -> Headers:
-    if not isinstance(headers, list | tuple):
-        return ()  # a generator can be read once only, and that once is the server's
-    return tuple((bytes(name), bytes(value)) for name, value in headers if name.lower() in READING_HEADERS)

@@ -3,27 +3,92 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
-from shadow_mw.records import CapturedRequest, CapturedResponse, Headers, Mode
+from shadow_mw.ids import accepted_request_id, trace_id_of, uuid7
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Headers, Mode
+from shadow_mw.routes import Route
+from shadow_mw.wire import READING_HEADERS
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a request before its body. Immutable."""
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What all exchanges of one mirror have in common. Immutable."""
 
-    exchange_id: str
-    request_id: str
-    method: str
-    route: str
-    path: str
-    query: str = ""
-    headers: Headers = ()
-    traceparent: str = ""
-    tracestate: str = ""
-    sample_rate: float = 1.0
-    mode: Mode = "async"
+    origin: str
+    """Names the process: exchange ids begin with it."""
+    request_id_header: bytes
+    forwarded: frozenset[bytes]
+    """Names of the headers that a shadow gets, in lower case."""
+    sample_rate: float
+    mode: Mode
+
+
+class Head:
+    """What is known of a request before its body: as it came, and read no sooner than it is needed."""
+
+    __slots__ = ("_fields", "_number", "_request_id", "_terms", "named", "path", "query", "route")
+
+    def __init__(
+        self,
+        terms: Terms,
+        number: int,
+        route: Route,
+        path: str,
+        query: str,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """Take what `Mirror.admit` gets; `number` never repeats under the same terms."""
+        self.route = route
+        self.path = path
+        self.query = query
+        self._terms = terms
+        self._number = number
+        self._fields = list(headers)
+        self.named = dict(reversed(self._fields))
+        """Values by name; the first of repeated headers counts."""
+        self._request_id = ""
+
+    @property
+    def exchange_id(self) -> str:
+        """Joins the halves of one exchange."""
+        return f"{self._terms.origin}-{self._number:x}"
+
+    @property
+    def request_id(self) -> str:
+        """The caller's, else that of its trace, else one of ours."""
+        if not self._request_id:
+            own = accepted_request_id(self.text(self._terms.request_id_header))
+            self._request_id = own or trace_id_of(self.text(b"traceparent")) or uuid7()
+        return self._request_id
+
+    def text(self, name: bytes) -> str:
+        """The value of a header, or an empty text."""
+        return self.named.get(name, b"").decode("latin-1")
+
+    def request(self, started_us: int, body: bytes, parent: tuple[str, str]) -> CapturedRequest:
+        """The request half with this body; under the caller's span where no `parent` is known."""
+        traceparent, tracestate = (
+            parent if parent[0] else (self.text(b"traceparent"), self.text(b"tracestate"))
+        )
+        forwarded = self._terms.forwarded
+        return CapturedRequest(
+            exchange_id=self.exchange_id,
+            request_id=self.request_id,
+            ts_us=started_us,
+            method=self.route.method,
+            route=str(self.route),
+            path=self.path,
+            query=self.query,
+            headers=tuple([field for field in self._fields if field[0] in forwarded]),
+            body=body,
+            traceparent=traceparent,
+            tracestate=tracestate,
+            sample_rate=self._terms.sample_rate,
+            mode=self._terms.mode,
+        )
 
 
 class Body:
@@ -42,23 +107,20 @@ class Body:
 
     def add(self, chunk: bytes | bytearray | memoryview, *, more: bool) -> bool:
         """Note the next chunk; True when it completes the body."""
-        self.is_complete = not more or self.size + len(chunk) == self._declared
+        size = self.size + len(chunk)
+        self.is_complete = not more or size == self._declared
         if chunk and not self.is_too_large:
-            self._keep(chunk)
+            self.size = size
+            # A bytearray or memoryview may be overwritten by its owner once it has been sent.
+            self._chunks.append(chunk if type(chunk) is bytes else bytes(chunk))
+            if size > self._limit:
+                self.is_too_large = True
+                self._chunks.clear()
         return self.is_complete
 
     def joined(self) -> bytes:
         """The whole body."""
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-
-    def _keep(self, chunk: bytes | bytearray | memoryview) -> None:
-        self.size += len(chunk)
-        if self.size > self._limit:
-            self.is_too_large = True
-            self._chunks.clear()
-            return
-        # A bytearray or memoryview may be overwritten by its owner once it has been sent.
-        self._chunks.append(chunk if type(chunk) is bytes else bytes(chunk))
 
 
 class Capture:
@@ -106,13 +168,23 @@ class Capture:
         self._finished_at = 0.0
         self._started_us = 0
         self._status = 0
-        self._headers: Headers = ()
+        self._headers: tuple[Any, ...] = ()
         self._failure = ""
         self._is_body_captured = True
 
     def __repr__(self) -> str:
         """Which exchange this is."""
-        return f"Capture({self.head.method} {self.head.path}, request_id={self.head.request_id!r})"
+        return f"Capture({self.head.route.method} {self.head.path}, request_id={self.head.request_id!r})"
+
+    @property
+    def route(self) -> str:
+        """The route under which it is booked."""
+        return str(self.head.route)
+
+    @property
+    def size_bytes(self) -> int:
+        """What the captured bodies take."""
+        return self.request_body.size + self.response_body.size
 
     @property
     def is_too_large(self) -> bool:
@@ -132,8 +204,10 @@ class Capture:
         self._started_us = time.time_ns() // 1000
         return True
 
-    def response_start(self, status: int, headers: Headers) -> None:
-        """Note the status and the headers that say how to read the body."""
+    def response_start(self, status: int, headers: tuple[Any, ...]) -> None:
+        """Note the status, and the headers as pairs of bytes."""
+        if self.is_finished:
+            return  # it may be put together at this very moment
         self._status = status
         self._headers = headers
 
@@ -159,34 +233,30 @@ class Capture:
         """Note why there may be no complete response; the first reason counts."""
         self._failure = self._failure or reason
 
+    def finish(self) -> bool:
+        """Note the end of the exchange; False when it was noted before."""
+        if self.is_finished:
+            return False
+        self.is_finished = True
+        if not self.is_answered:
+            self._finished_at = self._clock()
+        return True
+
+    def message(self) -> Exchange:
+        """The whole exchange, once it is finished."""
+        return Exchange(request=self.request(), response=self.response())
+
     def request(self) -> CapturedRequest:
         """The request half, which must be complete."""
-        head = self.head
-        traceparent, tracestate = self.parent if self.parent[0] else (head.traceparent, head.tracestate)
-        return CapturedRequest(
-            exchange_id=head.exchange_id,
-            request_id=head.request_id,
-            ts_us=self._started_us,
-            method=head.method,
-            route=head.route,
-            path=head.path,
-            query=head.query,
-            headers=head.headers,
-            body=self.request_body.joined(),
-            traceparent=traceparent,
-            tracestate=tracestate,
-            sample_rate=head.sample_rate,
-            mode=head.mode,
-        )
+        return self.head.request(self._started_us, self.request_body.joined(), self.parent)
 
     def response(self) -> CapturedResponse:
-        """The response half: a prediction, or a failure with its reason."""
-        finished_at = self._finished_at if self.is_answered else self._clock()
+        """The response half of a finished exchange: a prediction, or a failure with its reason."""
         return CapturedResponse(
             exchange_id=self.head.exchange_id,
-            seconds=max(finished_at - self._complete_at, 0.0),
+            seconds=max(self._finished_at - self._complete_at, 0.0),
             status=self._status,
-            headers=self._headers,
+            headers=_reading_headers(self._headers),
             body=self.response_body.joined(),
             is_body_captured=self._is_body_captured,
             failure=self._reason(),
@@ -196,3 +266,7 @@ class Capture:
         if self.is_answered:
             return "" if 200 <= self._status < 300 else str(self._status)
         return self._failure or ("incomplete_response" if self._status else "no_response")
+
+
+def _reading_headers(headers: tuple[Any, ...]) -> Headers:
+    return tuple([(bytes(name), bytes(value)) for name, value in headers if name.lower() in READING_HEADERS])

@@ -34,6 +34,11 @@ class Guard:
         """Swallow an `Exception`."""
         if error is None or not isinstance(error, Exception):
             return False
+        self.note(error)
+        return True
+
+    def note(self, error: Exception) -> None:
+        """Log the first and count; for `except` on a path where entering and leaving a boundary shows."""
         self.count += 1
         if self.count == 1:
             _log.warning(
@@ -41,4 +46,3 @@ class Guard:
                 self._operation,
                 exc_info=error,
             )
-        return True

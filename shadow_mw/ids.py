@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
 import time
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|\Z)")
 _SCALE = float(1 << 64)
+#: Ids need not be secret, and a call to the system for each would show on production's side.
+_random = random.Random()  # noqa: S311 not cryptographic
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
 
 
 def uuid7() -> str:
     """A new UUID of version 7 as 36 characters, ordered by its millisecond (RFC 9562, section 5.7)."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | _random.getrandbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"

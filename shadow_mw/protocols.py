@@ -7,7 +7,25 @@ from typing import Any, Protocol
 
 import msgspec
 
-from shadow_mw.records import Answer, CapturedRequest, Judgement, Message, Record
+from shadow_mw.records import Answer, CapturedRequest, Exchange, Judgement, Message, Record
+
+
+class Draft(Protocol):
+    """An exchange that is over and not yet put together, which can wait until the request has gone."""
+
+    @property
+    def route(self) -> str:
+        """Under which route it is booked, should it get lost."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """What its bodies take."""
+        ...
+
+    def message(self) -> Exchange:
+        """The exchange; the same each time."""
+        ...
 
 
 class Queue(Protocol):
@@ -15,6 +33,10 @@ class Queue(Protocol):
 
     def offer(self, message: Message) -> bool:
         """Hand a message over; False when there is no room. Never blocks, never raises. Thread-safe."""
+        ...
+
+    def offer_later(self, draft: Draft) -> bool:
+        """Hand over, as `offer` does, what is in no hurry: the queue may gather for some milliseconds."""
         ...
 
     def drain(self, seconds: float) -> bool:

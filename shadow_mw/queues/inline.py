@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import anyio
 
 from shadow_mw.guard import Guard
-from shadow_mw.protocols import Delivery, Source
+from shadow_mw.protocols import Delivery, Draft, Source
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
 
 _log = logging.getLogger("shadow_mw")
@@ -88,6 +88,12 @@ class InlineQueue:
         """Hand a message over; False when there is no room. Never blocks, never raises."""
         with self._guard:
             return self._offer(message, *_room_for(message))
+        return False
+
+    def offer_later(self, draft: Draft) -> bool:
+        """Hand an exchange over at once: another thread would put it together at the same cost to the app."""
+        with self._guard:
+            return self.offer(draft.message())
         return False
 
     def drain(self, seconds: float) -> bool:

@@ -15,6 +15,8 @@ from shadow_mw.guard import Guard
 from shadow_mw.queues.outbox import Outbox
 
 _TICK_SECONDS = 1.0
+#: For how long exchanges gather under traffic: a thread or process that wakes costs as much as tens of them.
+_GATHER_SECONDS = 0.05
 _READ_BYTES = 64 * 1024
 _FRAME_LIMIT_BYTES = 16 * 2**20
 _CUT_SECONDS = 1.0
@@ -72,12 +74,9 @@ class Keeper:
         self._bell.setblocking(False)
         self._rope.setblocking(False)
         self._thread = threading.Thread(target=self._main, name="shadow_mw", daemon=True)
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
+        self.is_alive = True
         """True while the thread runs."""
-        return self._thread.is_alive()
+        self._thread.start()
 
     def wake(self) -> None:
         """Have the outbox pumped now."""
@@ -105,6 +104,12 @@ class Keeper:
                 one.close()
 
     def _main(self) -> None:
+        try:
+            self._run()
+        finally:
+            self.is_alive = False
+
+    def _run(self) -> None:
         with self._guard, self._bell, self._rope:
             held_seconds = self._hold()
             while not self._is_over():
@@ -140,6 +145,7 @@ class Keeper:
         connection.setblocking(False)
         self._outbox.attach(connection)
         next_tick = 0.0
+        must_write = False
         with selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ)
             selector.register(self._bell, selectors.EVENT_READ)
@@ -148,9 +154,13 @@ class Keeper:
                 if self._is_closing or time.monotonic() >= next_tick:
                     self._tick()
                     next_tick = time.monotonic() + _TICK_SECONDS
-                must_write = self._pump()
-                selector.modify(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE * must_write))
-                is_open = self._wait(connection, selector, reader, next_tick - time.monotonic())
+                must_have_written, must_write = must_write, self._pump()
+                if must_write != must_have_written:
+                    selector.modify(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE * must_write))
+                seconds = next_tick - time.monotonic()
+                if self._outbox.settle():
+                    seconds = min(seconds, _GATHER_SECONDS)
+                is_open = self._wait(connection, selector, reader, seconds)
 
     def _pump(self) -> bool:
         """Send what waits, and at the end say so; True when the socket took only a part."""

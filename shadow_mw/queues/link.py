@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from shadow_mw.books import Books
 from shadow_mw.frames import Counts, Done, Flush, Logged, Snapshot, ToApp, ToWorker
 from shadow_mw.guard import Guard
+from shadow_mw.protocols import Draft
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.keeper import Keeper, Reach
 from shadow_mw.queues.outbox import Outbox, kept_of
-from shadow_mw.records import Message, Statistics
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message, Statistics
 
 _log = logging.getLogger("shadow_mw")
 
@@ -63,7 +64,9 @@ class LinkQueue:
         self._answer = threading.Condition()
         self._answered = 0
         self._asked = 0
-        self._outbox = Outbox(size=self._size, size_bytes=self._size_bytes, wake=self._wake)
+        self._outbox = Outbox(
+            size=self._size, size_bytes=self._size_bytes, wake=self._wake, spoilt=self._lose_one
+        )
 
     def start(self) -> None:
         """Start the keeper if it does not run."""
@@ -81,6 +84,20 @@ class LinkQueue:
                 self._clear_line()
             return has_room
         return False
+
+    def offer_later(self, draft: Draft) -> bool:
+        """Have the keeper put an exchange together and send it, along with others; else as `offer`."""
+        try:
+            if self._fallback is not None:
+                return self._fallback.offer_later(draft)
+            self._ensure_keeper()
+            has_room = self._outbox.offer_later(draft)
+            if self._is_off:
+                self._clear_line()
+        except Exception as error:  # noqa: BLE001 the guard's own boundary
+            self._guard.note(error)
+            return False
+        return has_room
 
     def drain(self, seconds: float) -> bool:
         """Wait until all that was handed over is judged, stored and exported; False at the deadline."""
@@ -168,12 +185,17 @@ class LinkQueue:
         """Give what waits to the fallback, or book it as lost."""
         for message in self._outbox.abandon():
             if not self._is_taken_over(message):
-                self._lose([kept_of(message)])
+                self._lose_one(kept_of(message))
 
-    def _is_taken_over(self, message: ToWorker) -> bool:
+    def _is_taken_over(self, message: ToWorker | Draft) -> bool:
         if self._fallback is None or isinstance(message, Counts | Flush):
             return False
-        return self._fallback.offer(message)
+        if isinstance(message, Exchange | CapturedRequest | CapturedResponse):
+            return self._fallback.offer(message)
+        return self._fallback.offer_later(message)
+
+    def _lose_one(self, lost: ToWorker | str) -> None:
+        self._lose([lost])
 
     def _lose(self, lost: Sequence[ToWorker | str]) -> None:
         """Book exchanges by their routes as lost; counts that did not arrive are shipped again."""

@@ -1,4 +1,4 @@
-"""What an app has for its worker: sent at once while the socket takes it, else kept in a bounded line."""
+"""What an app has for its worker: in a bounded line until the socket takes it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,58 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from shadow_mw.frames import Counts, ToWorker, encode
+from shadow_mw.guard import Guard
+from shadow_mw.protocols import Draft
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
 
 #: Larger messages are encoded and sent by the keeper, so that no request waits for the copy.
 _LARGE_BYTES = 32 * 1024
 _CHUNK_BYTES = 64 * 1024
+#: So many are put together in one go, which takes the interpreter lock; then others have their turn.
+_MOST_AT_ONCE = 32
 #: A worker that takes everything and stores nothing must not cost the app more memory than this many routes.
 _MOST_UNACKNOWLEDGED = 100_000
-
-
-class _Waiting:
-    """A message in the line, or the rest of a frame that was sent in part."""
-
-    __slots__ = ("message", "rest", "size_bytes")
-
-    def __init__(self, message: ToWorker, size_bytes: int, rest: memoryview | None = None) -> None:
-        self.message = message
-        self.size_bytes = size_bytes
-        self.rest = rest
+_NOTHING = memoryview(b"")
 
 
 class Outbox:
-    """A bounded line in front of a socket that may come and go. Thread-safe; nothing in it blocks."""
+    """A bounded line in front of a socket that may come and go. Thread-safe; nothing in it blocks.
 
-    def __init__(self, *, size: int, size_bytes: int, wake: Callable[[], None]) -> None:
-        """Hold at most `size` messages with `size_bytes` bytes of bodies; `wake` calls for a `pump`."""
+    Messages are sent by whoever offers them while the socket takes them; drafts gather for the keeper.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        size_bytes: int,
+        wake: Callable[[], None],
+        spoilt: Callable[[ToWorker | str], None],
+    ) -> None:
+        """Hold at most `size` messages with `size_bytes` bytes of bodies.
+
+        `wake` calls for a `pump`; `spoilt` is told what could not be put together.
+        """
         self._size = size
         self._size_bytes = size_bytes
         self._wake = wake
+        self._spoilt = spoilt
+        self._guard = Guard("putting an exchange together")
         self._lock = threading.Lock()
-        self._line: deque[_Waiting] = deque()
+        self._line: deque[ToWorker | Draft] = deque()
         self._held_bytes = 0
         self._number = 0
         self._socket: socket.socket | None = None
         self._unacknowledged: dict[int, ToWorker | str] = {}
+        # What has left the line and not yet the process: it is numbered, so that it counts as sent.
+        self._is_sending = False
+        self._sending_bytes = 0
+        self._rest = _NOTHING
+        self._has_sent = False
+        self._is_watched = False
 
     def __repr__(self) -> str:
         """Fill and state."""
@@ -52,13 +69,27 @@ class Outbox:
         """Send a message or put it into the line; False when there is no room."""
         size_bytes = _size_of(message)
         with self._lock:
-            if not self._has_room(message, size_bytes):
+            # The second half of an exchange takes no new entry: without it the first stays open for good.
+            if not self._has_room(size_bytes, 0 if isinstance(message, CapturedResponse) else 1):
                 return False
-            if self._socket is not None and not self._line and size_bytes <= _LARGE_BYTES:
+            if self._socket is not None and self.is_empty() and size_bytes <= _LARGE_BYTES:
                 must_wake = self._send(self._socket, message, size_bytes)
             else:
-                self._put(_Waiting(message, size_bytes))
+                self._put(message, size_bytes)
                 must_wake = True
+        if must_wake:
+            self._wake()
+        return True
+
+    def offer_later(self, draft: Draft) -> bool:
+        """Put a draft into the line; False when there is no room."""
+        size_bytes = draft.size_bytes
+        with self._lock:
+            if not self._has_room(size_bytes, 1):
+                return False
+            self._put(draft, size_bytes)
+            must_wake = not self._is_watched or len(self._line) % _MOST_AT_ONCE == 0
+            self._is_watched = True
         if must_wake:
             self._wake()
         return True
@@ -66,7 +97,7 @@ class Outbox:
     def push(self, message: ToWorker) -> None:
         """Put a message of our own into the line, whatever its fill."""
         with self._lock:
-            self._put(_Waiting(message, 0))
+            self._put(message, 0)
         self._wake()
 
     def attach(self, connection: socket.socket) -> None:
@@ -78,8 +109,7 @@ class Outbox:
         """Stop sending. What was sent and not acknowledged: counts, and the routes of exchanges."""
         with self._lock:
             self._socket = None
-            if self._line and self._line[0].rest is not None:
-                self._held_bytes -= self._line.popleft().size_bytes  # its number is among the lost
+            self._end_sending()
             lost = list(self._unacknowledged.values())
             self._unacknowledged.clear()
         return lost
@@ -94,18 +124,18 @@ class Outbox:
 
         """
         with self._lock:
-            if self._socket is not None and not self._line:
+            if self._socket is not None and self.is_empty():
                 self._socket.shutdown(socket.SHUT_WR)
                 self._socket = None
                 self._unacknowledged.clear()
             return self._socket is None
 
-    def abandon(self) -> list[ToWorker]:
-        """Empty the line. What was in it, but for a message that is on its way: `detach` reports that."""
+    def abandon(self) -> list[ToWorker | Draft]:
+        """Empty the line. What was in it, but for what is on its way: `detach` reports that."""
         with self._lock:
-            left = [waiting.message for waiting in self._line if waiting.rest is None]
+            left = list(self._line)
             self._line.clear()
-            self._held_bytes = 0
+            self._held_bytes = self._sending_bytes
         return left
 
     def acknowledge(self, numbers: list[int]) -> None:
@@ -121,37 +151,45 @@ class Outbox:
             OSError: the connection broke.
 
         """
-        while True:
+        while self._load():
             with self._lock:
-                connection, waiting = self._socket, self._line[0] if self._line else None
-            if connection is None or waiting is None:
+                connection = self._socket
+            if connection is None:
                 return False
-            # Not under the lock: while the line is not empty nobody else sends, and a copy may take long.
-            if waiting.rest is None:
-                waiting.rest = memoryview(encode(waiting.message, self._take_number(waiting.message)))
+            # Not under the lock: while something is on its way nobody else sends, and a copy may take long.
             try:
-                sent = connection.send(waiting.rest[:_CHUNK_BYTES])
+                sent = connection.send(self._rest[:_CHUNK_BYTES])
             except BlockingIOError:
                 return True
-            waiting.rest = waiting.rest[sent:]
-            if not waiting.rest:
-                self._drop_head(waiting)
+            self._rest = self._rest[sent:]
+            if not self._rest:
+                with self._lock:
+                    self._end_sending()
+        return False
+
+    def settle(self) -> bool:
+        """After a pump: True while more is likely to come, so that the next one should be soon.
+
+        After False the next offer wakes.
+        """
+        with self._lock:
+            self._is_watched = self._has_sent or bool(self._line)
+            self._has_sent = False
+            return self._is_watched
 
     def is_empty(self) -> bool:
         """True when nothing waits."""
-        return not self._line
+        return not self._line and not self._is_sending
 
-    def _has_room(self, message: ToWorker, size_bytes: int) -> bool:
-        """The second half of an exchange takes no new entry: without it the first stays open for good."""
-        if not isinstance(message, CapturedResponse) and (
-            len(self._line) >= self._size or len(self._unacknowledged) >= _MOST_UNACKNOWLEDGED
-        ):
+    def _has_room(self, size_bytes: int, entries: int) -> bool:
+        if entries and (len(self._line) >= self._size or len(self._unacknowledged) >= _MOST_UNACKNOWLEDGED):
             return False
         return size_bytes == 0 or self._held_bytes + size_bytes <= self._size_bytes
 
     def _send(self, connection: socket.socket, message: ToWorker, size_bytes: int) -> bool:
         """Send at once; True when a rest is left for the keeper."""
-        frame = encode(message, self._numbered(message))
+        frame = encode(message, (self._number + 1) & 0xFFFFFFFF)
+        self._numbered(message)  # not before: what can't be encoded is refused and must not count as sent
         try:
             sent = connection.send(frame)
         except BlockingIOError:
@@ -160,40 +198,83 @@ class Outbox:
             sent = 0  # the keeper meets the same error and sees to it
         if sent == len(frame):
             return False
-        self._put(_Waiting(message, size_bytes, memoryview(frame)[sent:]))
+        self._held_bytes += size_bytes
+        self._begin_sending(size_bytes)
+        self._rest = memoryview(frame)[sent:]
         return True
 
-    def _take_number(self, message: ToWorker) -> int:
-        with self._lock:
-            return self._numbered(message)
+    def _load(self) -> bool:
+        """True when there is something to send: a rest, or else the head of the line, joined."""
+        while True:
+            with self._lock:
+                if self._is_sending:
+                    return True
+                batch = self._take() if self._socket is not None else []
+            if not batch:
+                return False
+            frames = [frame for frame in (self._framed(*one) for one in batch) if frame]
+            self._has_sent = True
+            self._rest = memoryview(b"".join(frames))
+            if frames:
+                return True
+            with self._lock:
+                self._end_sending()
 
-    def _numbered(self, message: ToWorker) -> int:
+    def _take(self) -> list[tuple[int, ToWorker | Draft]]:
+        batch: list[tuple[int, ToWorker | Draft]] = []
+        size_bytes = 0
+        while self._line and len(batch) < _MOST_AT_ONCE and size_bytes < _LARGE_BYTES:
+            message = self._line.popleft()
+            size_bytes += _size_of(message)
+            batch.append((self._numbered(message), message))
+        if batch:
+            self._begin_sending(size_bytes)
+        return batch
+
+    def _framed(self, number: int, message: ToWorker | Draft) -> bytes:
+        with self._guard:
+            return encode(message if isinstance(message, msgspec.Struct) else message.message(), number)
+        with self._lock:
+            kept = self._unacknowledged.pop(number, "")
+        self._spoilt(kept)
+        return b""
+
+    def _numbered(self, message: ToWorker | Draft) -> int:
         self._number = (self._number + 1) & 0xFFFFFFFF
         kept = kept_of(message)
         if kept:
             self._unacknowledged[self._number] = kept
         return self._number
 
-    def _drop_head(self, sent: _Waiting) -> None:
-        with self._lock:
-            if self._line and self._line[0] is sent:  # else it was abandoned meanwhile
-                self._held_bytes -= self._line.popleft().size_bytes
+    def _begin_sending(self, size_bytes: int) -> None:
+        self._is_sending = True
+        self._sending_bytes = size_bytes
 
-    def _put(self, waiting: _Waiting) -> None:
-        self._line.append(waiting)
-        self._held_bytes += waiting.size_bytes
+    def _end_sending(self) -> None:
+        self._held_bytes -= self._sending_bytes
+        self._sending_bytes = 0
+        self._is_sending = False
+        self._rest = _NOTHING
+
+    def _put(self, message: ToWorker | Draft, size_bytes: int) -> None:
+        self._line.append(message)
+        self._held_bytes += size_bytes
 
 
-def _size_of(message: Exchange | CapturedRequest | CapturedResponse) -> int:
+def _size_of(message: ToWorker | Draft) -> int:
+    if not isinstance(message, msgspec.Struct):
+        return message.size_bytes
     if isinstance(message, Exchange):
         return len(message.request.body) + len(message.response.body)
-    return len(message.body)
+    if isinstance(message, CapturedRequest | CapturedResponse):
+        return len(message.body)
+    return 0
 
 
-def kept_of(message: ToWorker) -> ToWorker | str:
+def kept_of(message: ToWorker | Draft) -> ToWorker | str:
     """What is to be known of a message that may get lost: counts whole, of an exchange its route."""
+    if not isinstance(message, msgspec.Struct) or isinstance(message, CapturedRequest):
+        return message.route
     if isinstance(message, Exchange):
         return message.request.route
-    if isinstance(message, CapturedRequest):
-        return message.route
     return message if isinstance(message, Counts) else ""

@@ -19,6 +19,8 @@ from shadow_mw.records import Message, Statistics
 
 _log = logging.getLogger("shadow_mw")
 _SNAPSHOT_SECONDS = 1.0
+#: An app is not woken more often than this for acknowledgements.
+_ACKNOWLEDGE_SECONDS = 0.1
 
 
 class Engine(Protocol):
@@ -181,6 +183,7 @@ class _Connection(asyncio.Protocol):
         self._reader: FrameReader[ToWorker] = FrameReader(ToWorker, source.limit_bytes)
         self._transport: asyncio.Transport
         self._numbers: list[int] = []
+        self._told_at = float("-inf")
         self._idle = asyncio.Event()
         self.open_count = 0
         self.is_refused = False
@@ -224,7 +227,8 @@ class _Connection(asyncio.Protocol):
 
     def done(self, number: int) -> None:
         if not self._numbers:
-            asyncio.get_running_loop().call_soon(self._tell_done)
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._told_at + _ACKNOWLEDGE_SECONDS, loop.time()), self._tell_done)
         self._numbers.append(number)
 
     def tell(self, message: ToApp) -> None:
@@ -242,15 +246,18 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def close_soon(self) -> None:
-        """Close after the acknowledgements that were given a moment ago."""
+        """Close after what else is to be acknowledged now."""
         asyncio.get_running_loop().call_soon(self.close)
 
     def close(self) -> None:
+        self._tell_done()
         self._transport.close()
 
     def _tell_done(self) -> None:
         numbers, self._numbers = self._numbers, []
-        self.tell(Done(numbers))
+        if numbers:
+            self._told_at = asyncio.get_running_loop().time()
+            self.tell(Done(numbers))
 
 
 def _is_of_user(connection: socket.socket, user: int | None) -> bool:

@@ -29,12 +29,15 @@ def current_parent() -> tuple[str, str]:
     Where OpenTelemetry's ASGI middleware sits inside of ours, it calls our `receive` and `send` in short
     INTERNAL spans of its own; then the parent of such a span is the server span.
     """
-    with _guard:
+    try:
         span: Any = trace.get_current_span()
+        if span is trace.INVALID_SPAN:
+            return "", ""
         context = span.get_span_context()
-        if context.is_valid:
-            return as_text(_server_of(span) or context)
-    return "", ""
+        return as_text(_server_of(span) or context) if context.is_valid else ("", "")
+    except Exception as error:  # noqa: BLE001 the guard's own boundary
+        _guard.note(error)
+        return "", ""
 
 
 def server_parent(environ: Mapping[str, Any]) -> tuple[str, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
+import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -37,11 +40,26 @@ def response(number: int, size: int = 0) -> CapturedResponse:
     return CapturedResponse(exchange_id=str(number), seconds=0.0, body=b"x" * size)
 
 
+class Draft:
+    """An exchange that is put together when it is sent; of a number below zero it can't be."""
+
+    def __init__(self, number: int, size: int = 0) -> None:
+        self.number = number
+        self.size_bytes = size
+        self.route = f"POST /{number}"
+
+    def message(self) -> Exchange:
+        if self.number < 0:
+            raise ValueError(self.number)
+        return Exchange(request=request(self.number, self.size_bytes), response=response(self.number))
+
+
 class Outboxes(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.wakes = 0
-        self.outbox = Outbox(size=SIZE, size_bytes=SIZE_BYTES, wake=self.woken)
+        self.is_awaited = False  # whether the keeper has said that it will look again soon
+        self.outbox = Outbox(size=SIZE, size_bytes=SIZE_BYTES, wake=self.woken, spoilt=lambda _: None)
         self.number = 0
         self.accepted: list[str] = []  # routes that are neither acknowledged nor reported as lost
         self.ends: tuple[socket.socket, socket.socket] | None = None
@@ -55,10 +73,8 @@ class Outboxes(RuleBasedStateMachine):
         if getattr(self, "ends", None):
             self.leave()
         if hasattr(self, "outbox"):
-            left = [
-                message.route for message in self.outbox.abandon() if isinstance(message, CapturedRequest)
-            ]
-            assert left == self.accepted
+            left = self.outbox.abandon()
+            assert self.accepted == [one.route for one in left if isinstance(one, CapturedRequest | Draft)]
 
     @rule(size=SIZES)
     def offer(self, size):
@@ -68,6 +84,21 @@ class Outboxes(RuleBasedStateMachine):
             self.accepted.append(f"POST /{self.number}")
         else:
             assert waiting >= SIZE or self.outbox._held_bytes + size > SIZE_BYTES
+
+    @rule(size=SIZES)
+    def offer_later(self, size):
+        self.number += 1
+        waiting, wakes = len(self.outbox._line), self.wakes
+        if self.outbox.offer_later(Draft(self.number, size)):
+            self.accepted.append(f"POST /{self.number}")
+            assert self.wakes > wakes or self.is_awaited, "somebody has to come for it"
+            self.is_awaited = True
+        else:
+            assert waiting >= SIZE or self.outbox._held_bytes + size > SIZE_BYTES
+
+    @rule()
+    def settle(self):
+        self.is_awaited = self.outbox.settle()
 
     @rule()
     def offer_a_second_half_without_a_body(self):
@@ -101,7 +132,8 @@ class Outboxes(RuleBasedStateMachine):
     def read(self, size):
         """The worker reads; frames must come whole and in the order of their offers."""
         with contextlib.suppress(BlockingIOError):
-            for number, message in self.reader.feed(self.ends[1].recv(size)):
+            for number, frame in self.reader.feed(self.ends[1].recv(size)):
+                message = frame.request if isinstance(frame, Exchange) else frame
                 if isinstance(message, CapturedRequest):
                     assert int(message.exchange_id) > self.last_seen
                     self.last_seen = int(message.exchange_id)
@@ -132,9 +164,7 @@ class Outboxes(RuleBasedStateMachine):
         for route in lost:
             self.accepted.remove(route)
         assert self.accepted == [
-            waiting.message.route
-            for waiting in self.outbox._line
-            if isinstance(waiting.message, CapturedRequest)
+            message.route for message in self.outbox._line if isinstance(message, CapturedRequest | Draft)
         ]
         ours.close()
         self.ends, self.numbers = None, []
@@ -142,9 +172,9 @@ class Outboxes(RuleBasedStateMachine):
     @invariant()
     def bounds_hold(self):
         if hasattr(self, "outbox"):
-            bodies = [getattr(waiting.message, "body", b"") for waiting in self.outbox._line]
-            assert self.outbox._held_bytes == sum(map(len, bodies)) <= SIZE_BYTES
-            requests = [one for one in self.outbox._line if isinstance(one.message, CapturedRequest)]
+            waiting_bytes = sum(map(module._size_of, self.outbox._line))
+            assert self.outbox._held_bytes == waiting_bytes + self.outbox._sending_bytes <= SIZE_BYTES
+            requests = [one for one in self.outbox._line if isinstance(one, CapturedRequest | Draft)]
             assert len(requests) <= SIZE
 
 
@@ -152,12 +182,19 @@ TestOutbox = Outboxes.TestCase
 TestOutbox.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def connected() -> tuple[Outbox, socket.socket, socket.socket]:
+def connected(
+    wake: Callable[[], None] = lambda: None, spoilt: Callable[[object], None] = lambda _: None
+) -> tuple[Outbox, socket.socket, socket.socket]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    outbox = Outbox(size=SIZE, size_bytes=SIZE_BYTES, wake=lambda: None)
+    outbox = Outbox(size=SIZE, size_bytes=SIZE_BYTES, wake=wake, spoilt=spoilt)
     outbox.attach(ours)
     return outbox, ours, theirs
+
+
+def numbers_in(data: bytes) -> list[int]:
+    reader: FrameReader[Exchange] = FrameReader(Exchange, 2**20)
+    return [int(message.request.exchange_id) for _, message in reader.feed(data)]
 
 
 def test_a_large_message_is_neither_encoded_nor_sent_by_the_one_who_offers_it(monkeypatch):
@@ -193,6 +230,59 @@ def test_what_was_sent_before_a_hang_up_is_no_longer_ours():
         assert outbox.offer(request(2)), "it waits for the next connection"
         assert outbox.detach() == []
         assert [message.route for message in outbox.abandon()] == ["POST /2"]
+
+
+def test_drafts_gather_while_the_keeper_looks_again_by_itself():
+    wakes: list[str] = []
+    outbox, ours, theirs = connected(wake=lambda: wakes.append(""))
+    with ours, theirs:
+        outbox.offer_later(Draft(1))
+        assert len(wakes) == 1, "the first after a pause is in a hurry"
+        outbox.pump()
+        assert outbox.settle()
+        outbox.offer_later(Draft(2))
+        outbox.offer_later(Draft(3))
+        assert len(wakes) == 1
+        outbox.pump()
+        assert outbox.settle()
+        assert numbers_in(theirs.recv(2**20)) == [1, 2, 3]
+        assert not outbox.settle(), "nothing came meanwhile: the keeper may sleep"
+        outbox.offer_later(Draft(4))
+        assert len(wakes) == 2
+
+
+def test_many_drafts_do_not_wait_for_the_keeper_to_look():
+    wakes: list[str] = []
+    outbox, ours, theirs = connected(wake=lambda: wakes.append(""))
+    outbox._size = 1000
+    with ours, theirs:
+        for number in range(100):
+            outbox.offer_later(Draft(number))
+        assert 2 <= len(wakes) <= 10
+
+
+def test_a_draft_that_can_not_be_put_together_costs_only_itself():
+    spoilt: list[object] = []
+    outbox, ours, theirs = connected(spoilt=spoilt.append)
+    with ours, theirs:
+        for number in (1, -2, 3):
+            outbox.offer_later(Draft(number))
+        assert not outbox.pump()
+        assert outbox.is_empty()
+        assert numbers_in(theirs.recv(2**20)) == [1, 3]
+        assert spoilt == ["POST /-2"]
+        outbox.offer_later(Draft(-4))
+        assert not outbox.pump()
+        assert outbox.is_empty()
+        assert outbox.detach() == ["POST /1", "POST /3"]
+
+
+def test_a_message_that_can_not_be_encoded_does_not_count_as_sent():
+    outbox, ours, theirs = connected()
+    with ours, theirs:
+        with pytest.raises(UnicodeEncodeError):
+            outbox.offer(msgspec.structs.replace(request(1), path="/\ud800"))
+        assert outbox.detach() == []
 
 
 def test_nothing_is_hung_up_while_something_waits():
