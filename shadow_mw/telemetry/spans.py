@@ -130,7 +130,8 @@ class ExchangeSpans:
     def _end_cover(self) -> None:
         if self._open == 0 and self._unasked <= 0:
             self._open = -1
-            _finish(self._cover, self._end_ns, {})
+            if self._cover is not INVALID_SPAN:
+                _finish(self._cover, self._end_ns, {})
 
     def _start(
         self,

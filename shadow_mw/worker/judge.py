@@ -135,7 +135,8 @@ class Judge:
             payload = decode_payload(body, headers, max_bytes=self._max_body_bytes)
             value = extract(payload, expression)
             # Redacted before the path is taken, for the path may lead right to what is to be hidden.
-            shown = extract(self._redactor(payload), expression)
+            redacted = self._redactor(payload)
+            shown = value if redacted is payload else extract(redacted, expression)
         except PayloadError as error:
             return Side(error=str(error))
         text, is_cut = ("", False) if shown is None else encode_text(shown, self._record_chars)

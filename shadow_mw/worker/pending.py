@@ -63,11 +63,6 @@ class Pending:
             self._spans = self._begin(self.request)
         return self._spans
 
-    def acknowledge(self) -> None:
-        """Tell the queue that it may forget the exchange."""
-        for delivery in self.deliveries:
-            delivery.acknowledge()
-
     def release(self) -> None:
         """Give the room of the exchange back to its queue."""
         if self._spans is not None:

@@ -180,8 +180,13 @@ class Worker:
     def _release_if_settled(self, pending: Pending) -> None:
         if not pending.open_lanes and pending.response is not None:
             self._open.pop(pending.request.exchange_id, None)
-            pending.release()
-            self._recorder.then(pending.acknowledge)
+            self._release(pending)
+
+    def _release(self, pending: Pending) -> None:
+        pending.release()
+        # Nothing else of the exchange waits for the store: the garbage collector would look through it all.
+        for delivery in pending.deliveries:
+            self._recorder.then(delivery.acknowledge)
 
     def _lose(self, request: CapturedRequest, lanes: Sequence[Lane]) -> None:
         self._books.add(request.route, [lane.name for lane in lanes], "eligible", "worker_lost")
@@ -189,8 +194,7 @@ class Worker:
     async def _stop(self) -> None:
         for pending in self._open.values():
             self._lose(pending.request, pending.open_lanes)
-            pending.release()
-            self._recorder.then(pending.acknowledge)
+            self._release(pending)
         self._open.clear()
         with anyio.move_on_after(_FINAL_FLUSH_SECONDS, shield=True):
             with self._guard:
