@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
+from shadow_mw.compare.facts import Differences, values_of
 from shadow_mw.compare.ignored import IgnoredPaths
-from shadow_mw.compare.paths import MAX_PATHS, is_number, is_same, leaf_pairs, path_text
+from shadow_mw.compare.paths import Leaves, is_number, is_same, leaf_pairs
+from shadow_mw.compare.rows import found_in
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
 
@@ -26,6 +29,8 @@ class Close:
     rtol: float = 1e-5
     atol: float = 1e-8
     ignored: IgnoredPaths = field(default_factory=IgnoredPaths)
+    only_found: bool = False
+    """True leaves out what stands in a model server's envelope beside the predictions: ids, versions."""
 
     @property
     def name(self) -> str:
@@ -36,17 +41,31 @@ class Close:
         """The judgement; its delta is the largest finite difference of two numbers at the same path."""
         if isinstance(pair.production, bytes) or isinstance(pair.shadow, bytes):
             return Judgement(verdict="incomparable", reason=_no_json(pair))
-        paths: list[str] = []
+        differences = Differences(pair)
         delta: float | None = None
-        for path, production, shadow in leaf_pairs(pair.production, pair.shadow, self.ignored):
+        for path, production, shadow in self._leaves(pair):
             is_close = is_same(production, shadow)
             if is_number(production) and is_number(shadow):
                 gap = _gap(production, shadow)
                 delta = gap if delta is None else delta if gap is None else max(delta, gap)
                 is_close = is_close or self._is_close(production, shadow)
-            if not is_close and len(paths) < MAX_PATHS:
-                paths.append(path_text(path))
-        return Judgement(verdict="disagree" if paths else "agree", delta=delta, diff_paths=tuple(paths))
+            if not is_close:
+                differences.add(path)
+        return Judgement(
+            verdict="disagree" if differences.paths else "agree",
+            delta=delta,
+            diff_paths=differences.paths,
+            items=differences.items,
+            items_agree=differences.items_agree,
+            **values_of(pair),
+        )
+
+    def _leaves(self, pair: Pair) -> Iterator[Leaves]:
+        if self.only_found:
+            production, shadow = found_in(pair.production), found_in(pair.shadow)
+            if production.way == shadow.way:
+                return leaf_pairs(production.value, shadow.value, self.ignored, production.way)
+        return leaf_pairs(pair.production, pair.shadow, self.ignored)
 
     def _is_close(self, production: Number, shadow: Number) -> bool:
         if not (_is_finite(production) and _is_finite(shadow)):

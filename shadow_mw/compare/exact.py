@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
 
+from shadow_mw.compare.facts import Differences, values_of
 from shadow_mw.compare.ignored import IgnoredPaths
-from shadow_mw.compare.paths import MAX_PATHS, is_same, leaf_pairs, path_text
+from shadow_mw.compare.paths import is_same, leaf_pairs
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
 
@@ -24,7 +24,16 @@ class Exact:
 
     def compare(self, pair: Pair) -> Judgement:
         """Agree when nothing differs outside the ignored paths. Never raises."""
-        leaves = leaf_pairs(pair.production, pair.shadow, self.ignored)
-        different = (path for path, production, shadow in leaves if not is_same(production, shadow))
-        paths = tuple(path_text(path) for path in islice(different, MAX_PATHS))
-        return Judgement(verdict="disagree" if paths else "agree", diff_paths=paths)
+        differences = Differences(pair)
+        for path, production, shadow in leaf_pairs(pair.production, pair.shadow, self.ignored):
+            if not is_same(production, shadow):
+                differences.add(path)
+            if differences.is_full:
+                break
+        return Judgement(
+            verdict="disagree" if differences.paths else "agree",
+            diff_paths=differences.paths,
+            items=differences.items,
+            items_agree=differences.items_agree,
+            **values_of(pair),
+        )

@@ -8,12 +8,9 @@ from itertools import islice, zip_longest
 
 from shadow_mw.compare.label_reader import Label, UnreadableError, read_labels
 from shadow_mw.compare.paths import MAX_PATHS
-from shadow_mw.compare.text import fitted
+from shadow_mw.compare.text import MAX_LABEL_CHARS, fitted
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
-
-#: The longest label in a record.
-MAX_LABEL_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,8 @@ class TopLabel:
             shadow_label=_text(shadow),
             production_score=_score(production),
             shadow_score=_score(shadow),
+            items=max(len(production), len(shadow)),
+            items_agree=_agreeing(production, shadow),
         )
 
 
@@ -54,6 +53,10 @@ def _differing(production: Sequence[Label], shadow: Sequence[Label]) -> tuple[st
     rows = (row for row, (left, right) in pairs if not (left and right and left.text == right.text))
     is_batch = len(production) > 1 or len(shadow) > 1
     return tuple(f"$[{row}]" if is_batch else "$" for row in islice(rows, MAX_PATHS))
+
+
+def _agreeing(production: Sequence[Label], shadow: Sequence[Label]) -> int:
+    return sum(left.text == right.text for left, right in zip(production, shadow, strict=False))
 
 
 def _delta(production: Sequence[Label], shadow: Sequence[Label]) -> float | None:
@@ -70,6 +73,5 @@ def _score(labels: Sequence[Label]) -> float | None:
 
 
 def _text(labels: Sequence[Label]) -> str | None:
-    """One label, cut, or those of a batch if they are short; always encodable as UTF-8."""
-    text = ", ".join(label.text for label in labels)
-    return None if len(labels) > 1 and len(text) > MAX_LABEL_CHARS else fitted(text, MAX_LABEL_CHARS)
+    """The label, cut and encodable as UTF-8; those of a batch are no class that a table could hold."""
+    return fitted(labels[0].text, MAX_LABEL_CHARS) if len(labels) == 1 else None

@@ -9,21 +9,24 @@ from typing import Any, NamedTuple, TypeAlias
 
 from shadow_mw.compare.paths import is_number
 
-_LABEL_KEYS = (
+LABEL_KEYS = (
     "label",
     "class",
     "predicted_class",
     "predicted_label",
     "class_name",
+    "class_id",
     "category",
     "prediction",
     "predictions",
 )
-_SCORE_KEYS = ("score", "probability", "confidence", "prob", "probabilities", "scores")
-_VECTOR_KEYS = ("probabilities", "scores", "logits")
+SCORE_KEYS = ("score", "probability", "confidence", "prob", "probabilities", "scores")
+VECTOR_KEYS = ("probabilities", "scores", "logits")
 _MAX_DEPTH = 16
 #: How far over 1 the probabilities of a ranking may add up, for rounding.
 _SLACK = 1e-3
+#: How far from 1 probabilities may add up that were rounded to two digits.
+ROUNDING = 0.02
 
 
 class UnreadableError(Exception):
@@ -55,25 +58,28 @@ def read_labels(production: Any, shadow: Any) -> tuple[list[Label], list[Label]]
     """The top labels of both predictions; one each, or one a row where the predictions are batches.
 
     A list of numbers holds class scores if a number in either prediction's lists has a fraction, else it
-    holds the class numbers of a batch: the arg-max of `[7]` would be 0 whatever the model says.
+    or all of them are probabilities, as `[1.0, 0.0]` is; else it holds the class numbers of a batch: the
+    arg-max of `[7]` would be 0 whatever the model says.
 
     Raises:
         UnreadableError: a prediction has no label.
 
     """
-    with _naming("production's"):
+    with naming("production's"):
         left = _items(production, 0)
-    with _naming("the shadow's"):
+    with naming("the shadow's"):
         right = _items(shadow, 0)
-    are_scores = any(isinstance(item, Numbers) and item.has_fractions for item in left + right)
-    with _naming("production's"):
+    lists = [item for item in left + right if isinstance(item, Numbers)]
+    are_scores = any(item.has_fractions for item in lists) or all(is_distribution(i.values) for i in lists)
+    with naming("production's"):
         left_labels = _resolved(left, are_scores)
-    with _naming("the shadow's"):
+    with naming("the shadow's"):
         return left_labels, _resolved(right, are_scores)
 
 
 @contextmanager
-def _naming(side: str) -> Iterator[None]:
+def naming(side: str) -> Iterator[None]:
+    """Put before the message of an `UnreadableError` whose prediction it is about."""
     try:
         yield
     except UnreadableError as error:
@@ -87,10 +93,16 @@ def _items(prediction: Any, depth: int) -> list[Item]:
         return _object_items(prediction, depth)
     if isinstance(prediction, list):
         return _list_items(prediction, depth)
-    return [Label(_scalar_text(prediction))]
+    return [Label(scalar_text(prediction))]
 
 
-def _scalar_text(value: Any) -> str:
+def scalar_text(value: Any) -> str:
+    """A label as text: a string, `true` and `false`, a whole number.
+
+    Raises:
+        UnreadableError: it is none of these.
+
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -106,57 +118,70 @@ def _list_items(items: list[Any], depth: int) -> list[Item]:
     if not items:
         raise UnreadableError("is an empty list, so it has no label")
     if all(map(is_number, items)):
-        return [Label(_scalar_text(items[0])) if len(items) == 1 else Numbers(items)]
-    ranking = _ranking(items)
-    if ranking:
-        return [_top(ranking)]
+        return [Label(scalar_text(items[0])) if len(items) == 1 else Numbers(items)]
+    scores = ranking(items)
+    if scores:
+        return [_top(scores)]
     return [found for item in items for found in _items(item, depth + 1)]
 
 
-def _ranking(items: list[Any]) -> dict[str, float]:
+def is_distribution(values: Iterable[int | float]) -> bool:
+    """True for at least two probabilities that add up to 1, but for rounding."""
+    numbers = list(values)
+    if len(numbers) < 2 or not all(0 <= number <= 1 for number in numbers):
+        return False
+    return abs(sum(numbers) - 1) <= ROUNDING
+
+
+def ranking(items: Sequence[Any]) -> dict[str, float]:
     """Score by label when the items are the classes of one prediction, not rows of a batch; else empty.
 
     Classes of one prediction all differ and their probabilities add up to 1 at most.
     """
     scores: dict[str, float] = {}
     for item in items:
-        key = _label_key(item) if isinstance(item, dict) else None
-        score = _score_beside(item) if key else None
+        key = label_key(item) if isinstance(item, dict) else None
+        score = score_beside(item) if key else None
         if key is None or not isinstance(score, int | float) or not isinstance(item[key], str | int):
             return {}
-        scores[_scalar_text(item[key])] = score
+        scores[scalar_text(item[key])] = score
     is_one = len(scores) == len(items) and sum(scores.values()) <= 1 + _SLACK
     return scores if is_one else {}
 
 
 def _object_items(prediction: dict[str, Any], depth: int) -> list[Item]:
-    key = _label_key(prediction)
+    key = label_key(prediction)
     if key is not None:
-        return _scored(_items(prediction[key], depth + 1), _score_beside(prediction))
-    vector = next((key for key in _VECTOR_KEYS if key in prediction), None)
+        return _scored(_items(prediction[key], depth + 1), score_beside(prediction))
+    vector = next((key for key in VECTOR_KEYS if key in prediction), None)
     if vector is not None:
         return _vector_items(prediction.get("labels", prediction.get("classes")), prediction[vector], depth)
     is_score_table = len(prediction) > 1 and all(map(is_number, prediction.values()))
-    if is_score_table and not any(key in prediction for key in _SCORE_KEYS):
+    if is_score_table and not any(key in prediction for key in SCORE_KEYS):
         return [_top(prediction)]
+    only = next(iter(prediction.values())) if len(prediction) == 1 else None
+    if isinstance(only, str | bool):
+        return [Label(scalar_text(only))]
     raise UnreadableError("is an object without a label: name the part that holds it in SHADOW_PREDICTION")
 
 
 def _vector_items(labels: Any, scores: Any, depth: int) -> list[Item]:
     are_parallel = isinstance(labels, list) and isinstance(scores, list) and 0 < len(labels) == len(scores)
     if are_parallel and all(map(is_number, scores)):
-        return [_top({_scalar_text(label): score for label, score in zip(labels, scores, strict=True)})]
+        return [_top({scalar_text(label): score for label, score in zip(labels, scores, strict=True)})]
     return _items(scores, depth + 1)
 
 
-def _label_key(item: dict[str, Any]) -> str | None:
-    key = next((key for key in _LABEL_KEYS if key in item), None)
+def label_key(item: dict[str, Any]) -> str | None:
+    """The key under which an object has its label, or None."""
+    key = next((key for key in LABEL_KEYS if key in item), None)
     # `name` alone is the name of an output tensor in the KServe protocol, the same for every request.
-    return "name" if key is None and "name" in item and _score_beside(item) is not None else key
+    return "name" if key is None and "name" in item and score_beside(item) is not None else key
 
 
-def _score_beside(item: dict[str, Any]) -> Any:
-    return next((item[key] for key in _SCORE_KEYS if key in item), None)
+def score_beside(item: dict[str, Any]) -> Any:
+    """The score in the object of a label, or None."""
+    return next((item[key] for key in SCORE_KEYS if key in item), None)
 
 
 def _scored(items: list[Item], beside: Any) -> list[Item]:
@@ -191,7 +216,7 @@ def _resolved(items: Iterable[Item], are_scores: bool) -> list[Label]:
 def _number_labels(numbers: Numbers, are_scores: bool) -> list[Label]:
     if are_scores:
         return [_top({str(index): value for index, value in enumerate(numbers.values)})]
-    return [Label(_scalar_text(value)) for value in numbers.values]
+    return [Label(scalar_text(value)) for value in numbers.values]
 
 
 def _top(scores: dict[str, int | float]) -> Label:

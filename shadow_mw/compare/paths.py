@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
@@ -34,13 +34,18 @@ class Missing:
 MISSING: Final = Missing()
 
 
-def leaf_pairs(production: Any, shadow: Any, ignored: IgnoredPaths) -> Iterator[Leaves]:
+def leaf_pairs(
+    production: Any, shadow: Any, ignored: IgnoredPaths, way: Sequence[Part] = ()
+) -> Iterator[Leaves]:
     """The leaves of two JSON values that stand at the same path, in production's order.
 
     Where the values are not both objects or both arrays, the pair is a leaf. A key or index that one side
-    lacks is a pair with `MISSING`. Ignored paths are left out. Takes no stack, however deep the values.
+    lacks is a pair with `MISSING`. Ignored paths are left out. `way` leads from the root to the two values.
+    Takes no stack, however deep the values.
     """
-    levels: list[Iterator[tuple[Path, Any, Any, State]]] = [iter([(None, production, shadow, ignored.start)])]
+    path, state = _entered(way, ignored)
+    start = [] if state is IGNORED else [(path, production, shadow, state)]
+    levels: list[Iterator[tuple[Path, Any, Any, State]]] = [iter(start)]
     while levels:
         for path, left, right, state in levels[-1]:
             if (type(left) is dict and type(right) is dict) or (type(left) is list and type(right) is list):
@@ -65,17 +70,36 @@ def is_same(production: Any, shadow: Any) -> bool:
 
 def path_text(path: Path) -> str:
     """A path as it stands in records: `$.scores[3].id`, odd keys as in `$["a b"]`, at most 256 characters."""
-    texts = []
-    while path is not None:
-        path, part = path
-        texts.append(_part_text(part))
-    return fitted("$" + "".join(reversed(texts)), MAX_PATH_CHARS)
+    return fitted(way_text(parts_of(path)), MAX_PATH_CHARS)
 
 
 def _part_text(part: Part) -> str:
     if isinstance(part, int):
         return f"[{part}]"
     return f".{part}" if _PLAIN_KEY.match(part) else f"[{json.dumps(part)}]"
+
+
+def way_text(way: Sequence[Part]) -> str:
+    """A way from the root as it stands in records."""
+    return "$" + "".join(map(_part_text, way))
+
+
+def parts_of(path: Path) -> list[Part]:
+    """The keys and indices of a path, from the root."""
+    parts = []
+    while path is not None:
+        path, part = path
+        parts.append(part)
+    return parts[::-1]
+
+
+def _entered(way: Sequence[Part], ignored: IgnoredPaths) -> tuple[Path, State]:
+    path: Path = None
+    state = ignored.start
+    for part in way:
+        path = (path, part)
+        state = ignored.enter(state, part) if state and state is not IGNORED else state
+    return path, state
 
 
 def _children(

@@ -8,9 +8,8 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
-from shadow_mw.compare.label import MAX_LABEL_CHARS
 from shadow_mw.compare.paths import MAX_PATH_CHARS, MAX_PATHS
-from shadow_mw.compare.text import fitted
+from shadow_mw.compare.text import MAX_LABEL_CHARS, fitted
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
@@ -84,6 +83,8 @@ def _recordable(judgement: Judgement) -> Judgement:
         shadow_label=_label(judgement.shadow_label),
         production_score=_finite(judgement.production_score),
         shadow_score=_finite(judgement.shadow_score),
+        items=max(int(judgement.items), 0),
+        items_agree=None if judgement.items_agree is None else max(int(judgement.items_agree), 0),
     )
 
 

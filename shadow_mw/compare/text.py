@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: The longest label in a record.
+MAX_LABEL_CHARS = 120
+
 
 def fitted(text: str, max_chars: int) -> str:
     """The text, cut to `max_chars` and encodable as UTF-8: lone surrogates stand as escapes."""
