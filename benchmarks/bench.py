@@ -173,4 +173,4 @@ def _serve(variant: Variant, side: ServerChild, folder: str) -> ServerChild:
 
 def _stand(variant: Variant, side: ServerChild, app: ServerChild, folder: str) -> ProxyChild:
     mirror = variant.mirror.format(side=side.url, name=variant.name)
-    return ProxyChild(variant.proxy, Path(folder) / variant.name, app.url, mirror)
+    return ProxyChild(variant.proxy, Path(folder) / variant.name, app.url, mirror, variant.patience)

@@ -156,7 +156,10 @@ def _options() -> argparse.Namespace:
         "--samples", type=int, default=100, help="how often memory is read, at least 20 (100)"
     )
     parser.add_argument(
-        "--rate", type=float, default=0.0, help="requests a second at most (as fast as it goes)"
+        "--rate",
+        type=float,
+        default=2500.0,
+        help="requests a second at most, 0 for as fast as it goes; what the mirror can't take it drops (2500)",
     )
     parser.add_argument(
         "--app", choices=("mirrored", "bare"), default="mirrored", help="bare: what the app does"

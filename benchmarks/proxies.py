@@ -41,13 +41,13 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=512;
     location / {{ {mirror}proxy_pass http://app; }}
-    location = /mirror {{ internal; proxy_pass http://shadow{path}; }}
+    location = /mirror {{ internal; {patience}proxy_pass http://shadow{path}; }}
   }}
 }}
 """
 
 
-def _nginx(folder: Path, port: int, app: str, shadow: str) -> list[str]:
+def _nginx(folder: Path, port: int, app: str, shadow: str, patience: str) -> list[str]:
     target = urlsplit(shadow or app)
     file = folder / "nginx.conf"
     file.write_text(
@@ -60,12 +60,14 @@ def _nginx(folder: Path, port: int, app: str, shadow: str) -> list[str]:
             shadow=target.netloc,
             path=target.path,
             mirror="mirror /mirror; " if shadow else "",
+            patience=f"proxy_connect_timeout {patience}; proxy_read_timeout {patience}; " if patience else "",
         )
     )
     return ["-c", str(file), "-p", str(folder), "-e", str(folder / "error.log")]
 
 
-def _envoy(folder: Path, port: int, app: str, shadow: str) -> list[str]:
+def _envoy(folder: Path, port: int, app: str, shadow: str, patience: str) -> list[str]:
+    assert not patience, "a mirrored request of Envoy has the timeout of its route, which is production's"
     target = urlsplit(shadow)
     route: dict[str, Any] = {"cluster": "app"}
     clusters = [_cluster("app", urlsplit(app).netloc)]
@@ -111,7 +113,7 @@ def _address(netloc: str) -> dict[str, Any]:
     return {"socket_address": {"address": host, "port_value": int(port)}}
 
 
-Configure = Callable[[Path, int, str, str], "list[str]"]
+Configure = Callable[[Path, int, str, str, str], "list[str]"]
 #: Each proxy: what writes its configuration and gives its arguments, how it tells its version, how to get it.
 PROXIES: dict[str, tuple[Configure, str, str]] = {
     "nginx": (_nginx, "-v", "apt-get install nginx-light, or nginx"),
@@ -136,15 +138,18 @@ def version(kind: str) -> str:
 
 
 class ProxyChild(Child):
-    """A proxy of one worker in front of `app`; `shadow` is a URL to mirror to, or empty."""
+    """A proxy of one worker in front of `app`; `shadow` is a URL to mirror to, or empty.
+
+    `patience` is how long it waits for the shadow, in its own words; empty for as long as it does by itself.
+    """
 
     counts_children = True
 
-    def __init__(self, kind: str, folder: Path, app: str, shadow: str) -> None:
+    def __init__(self, kind: str, folder: Path, app: str, shadow: str, patience: str) -> None:
         folder.mkdir(parents=True)
         self.port = _free_port()
         self._kind = kind
-        arguments = PROXIES[kind][0](folder, self.port, app, shadow)
+        arguments = PROXIES[kind][0](folder, self.port, app, shadow, patience)
         super().__init__("with_parent.py", binary(kind), *arguments)
 
     def hang_up(self) -> None:

@@ -30,6 +30,8 @@ class Variant:
     """A proxy in front of the base, by its name in `proxies.py`."""
     mirror: str = ""
     """Where the proxy mirrors to."""
+    patience: str = ""
+    """How long the proxy waits for the shadow, in its own words."""
     without: str = ""
     """The variant with the same proxy and no mirroring, which this one is measured against too."""
     connections: int = 64
@@ -181,6 +183,16 @@ NETWORK = (
     PROCESS,
     PROCESS_SLOW,
     *_proxied("nginx"),
+    Variant(
+        "nginx-slow-cut",
+        "",
+        "nginx mirrors everything, the shadow takes 2 s, nginx waits 100 ms for it",
+        proxy="nginx",
+        mirror="{side}/slow/{name}",
+        patience="100ms",
+        without="nginx",
+        rest_seconds=2.5,
+    ),
     *_proxied("envoy"),
 )
 
