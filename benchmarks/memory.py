@@ -159,7 +159,7 @@ def _options() -> argparse.Namespace:
         "--rate",
         type=float,
         default=2500.0,
-        help="requests a second at most, 0 for no limit; what the mirror process can't take is dropped (2500)",
+        help="requests a second at most, 0 for no limit; what the mirror can't take is dropped (2500)",
     )
     parser.add_argument(
         "--app", choices=("mirrored", "bare"), default="mirrored", help="bare: what the app does"
