@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 
-from shadow_mw.stats import Ratio
+from shadow_mw.stats import Estimate, Ratio
 
 NONE = "-"
 
@@ -25,6 +26,28 @@ def interval(ratio: Ratio) -> str:
     if ratio.rate is None:
         return NONE
     return f"{share(ratio.rate)} ({share(ratio.low)} to {share(ratio.high)})"
+
+
+def estimate(figure: Estimate, show: Callable[[float | None], str]) -> str:
+    """A figure with its interval, each shown as `show` does; `unknown` where there is no value."""
+    if figure.value is None:
+        return "unknown"
+    return f"{show(figure.value)} ({show(figure.low)} to {show(figure.high)})"
+
+
+def precise(rate: float | None) -> str:
+    """A rate as a percentage with two digits, for what stands near a limit."""
+    return NONE if rate is None else f"{100 * rate:.2f} %"
+
+
+def points(rate: float | None) -> str:
+    """A difference of two rates in percentage points."""
+    return NONE if rate is None else f"{100 * rate:.2f} points"
+
+
+def times(ratio: float | None) -> str:
+    """A ratio of two durations, as in `1.20 times`."""
+    return NONE if ratio is None else f"{ratio:.2f} times"
 
 
 def milliseconds(seconds: float | None) -> str:
