@@ -15,9 +15,10 @@ from shadow_mw.records import Judgement
 class Batched:
     """Judges a batch row by row, and anything else as one prediction, without its envelope."""
 
-    def __init__(self, comparator: Comparator) -> None:
-        """Take the comparator of one row."""
+    def __init__(self, comparator: Comparator, *, are_objects_rows: bool = True) -> None:
+        """Take the comparator of one row, and whether a list of objects may be rows where nothing tells."""
         self._comparator = comparator
+        self._are_objects_rows = are_objects_rows
 
     def __repr__(self) -> str:
         """The comparator of one row."""
@@ -33,7 +34,7 @@ class Batched:
 
         One incomparable row makes the batch incomparable. Labels and scores are told where there is one row.
         """
-        batch = batch_of(pair)
+        batch = batch_of(pair, are_objects_rows=self._are_objects_rows)
         if batch is None:
             production = found_in(pair.production)
             found = Pair(production.value, found_in(pair.shadow).value, pair.features, pair.route)

@@ -64,7 +64,7 @@ class Comparators:
             return Close(self._rtol, self._atol, self._ignored)
         if choice.name.startswith("python:"):
             return Plugin(choice.name)
-        return Batched(_reading(choice))
+        return Batched(_reading(choice), are_objects_rows=choice.name != "top_k")
 
     def _fitting(self, name: str) -> Comparator:
         """A comparator for `auto`, whose `close` looks past the envelope of a model server."""

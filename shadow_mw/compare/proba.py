@@ -12,6 +12,8 @@ from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
 
 DEFAULT_DISTANCE = 0.05
+#: What sums of floats may be off.
+ROUNDING_ERROR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Probabilities:
         gaps = (abs(production.get(label, 0.0) - shadow.get(label, 0.0)) for label in classes)
         distance = math.fsum(gaps) / 2
         left, right = top(production), top(shadow)
-        agrees = distance <= self.max_distance
+        agrees = distance <= self.max_distance + ROUNDING_ERROR
         return Judgement(
             verdict="agree" if agrees else "disagree",
             delta=distance,

@@ -70,17 +70,18 @@ def found_in(prediction: Any) -> Found:
     return Found((key,), inner)
 
 
-def batch_of(pair: Pair) -> Batch | None:
+def batch_of(pair: Pair, *, are_objects_rows: bool = True) -> Batch | None:
     """Both sides by rows, where the exchange is a batch.
 
     It is one when there are as many items as the features have rows; where the features do not tell, when
     production's items stand in a model server's envelope, or are objects or lists that are not the classes
-    of one prediction. One side may have another number of rows.
+    of one prediction (with `are_objects_rows` False objects always are). One side may have another number of
+    rows.
     """
     production, shadow = found_in(pair.production), found_in(pair.shadow)
     if not (isinstance(production.value, list) and isinstance(shadow.value, list)):
         return None
-    is_batch = _is_batch(production, shadow, rows_in(pair.features))
+    is_batch = _is_batch(production, shadow, rows_in(pair.features), are_objects_rows)
     return Batch(production, shadow) if is_batch else None
 
 
@@ -102,14 +103,15 @@ def rows_in(features: Any) -> int | None:
     return len(only) if isinstance(only, list) and _are_rows(only) else None
 
 
-def _is_batch(production: Found, shadow: Found, expected: int | None) -> bool:
+def _is_batch(production: Found, shadow: Found, expected: int | None, are_objects_rows: bool) -> bool:
     counts = len(production.rows), len(shadow.rows)
     if expected is not None:
         # A single row says less of the shadow: one number beside production's many is no batch of one.
         return counts[0] == expected or (counts[1] == expected and (expected > 1 or bool(production.way)))
     if production.way or not production.value:
         return bool(production.value)
-    return all(isinstance(item, _CONTAINERS) for item in production.value) and not _is_ranking(production)
+    kinds = _CONTAINERS if are_objects_rows else (list,)
+    return all(isinstance(item, kinds) for item in production.value) and not _is_ranking(production)
 
 
 def _is_ranking(found: Found) -> bool:

@@ -11,6 +11,8 @@ from shadow_mw.exceptions import MissingExtraError
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
 
+#: What sums of floats may be off.
+ROUNDING_ERROR = 1e-12
 DEFAULT_RATIO = 0.9
 #: Where APIs put a text: OpenAI, Anthropic, Hugging Face, Cohere, Ollama.
 TEXT_FIELDS = (
@@ -72,7 +74,7 @@ class SimilarText:
         except UnreadableError as error:
             return Judgement(verdict="incomparable", reason=str(error))
         distance = float(Indel.normalized_distance(production[:MAX_CHARS], shadow[:MAX_CHARS]))
-        agrees = distance <= 1 - self.min_ratio + 1e-12
+        agrees = distance <= 1 - self.min_ratio + ROUNDING_ERROR
         return Judgement(
             verdict="agree" if agrees else "disagree", delta=distance, diff_paths=() if agrees else ("$",)
         )

@@ -13,6 +13,8 @@ from shadow_mw.compare.paths import is_number
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
 
+#: What sums of floats may be off.
+ROUNDING_ERROR = 1e-12
 DEFAULT_SIMILARITY = 0.99
 #: Where APIs put an embedding: OpenAI, Cohere, Ollama, Vertex, Hugging Face.
 VECTOR_FIELDS = ("embedding", "embeddings", "vector", "values", "data", "prediction", "predictions")
@@ -45,7 +47,7 @@ class Vector:
             path = f"$[{min(len(production), len(shadow))}]"
             return Judgement(verdict="disagree", diff_paths=(path,), **facts)  # type: ignore[arg-type]  # both are floats
         distance = 1 - _cosine(production, shadow)
-        agrees = distance <= 1 - self.min_similarity + 1e-12
+        agrees = distance <= 1 - self.min_similarity + ROUNDING_ERROR
         return Judgement(
             verdict="agree" if agrees else "disagree",
             delta=distance,
