@@ -10,7 +10,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shadow_mw.records import Mode
 from shadow_mw.targets import Target
-from shadow_mw.values import ComparatorName, LowerNames, Names, Path, QueueName, Routes, Size, Targets
+from shadow_mw.values import (
+    ComparatorName,
+    LowerNames,
+    Names,
+    Path,
+    QueueName,
+    Routes,
+    Size,
+    StoreName,
+    Targets,
+)
 
 PREFIX = "SHADOW_"
 _DEFAULT_QUEUE = "process:" if os.name == "posix" else "inline:"
@@ -126,11 +136,13 @@ class MirroringSettings(BaseSettings):
     echo_request_id: bool = Field(
         False, description="`1` adds the request id to the responses of mirrored requests."
     )
-    store: str = Field(
-        ".shadow", min_length=1, description="The folder of the embedded store, or `none` for no records."
+    store: StoreName = Field(
+        ".shadow",
+        description="Where records are kept: the folder of the embedded store, `postgresql://…`, "
+        "`clickhouse://…`, or `none` for no records.",
     )
     store_bytes: Size = Field(
-        ByteSize(2**30), description="The size cap of the store; its oldest records go first."
+        ByteSize(2**30), description="The size cap of the embedded store; its oldest records go first."
     )
     retention_days: float = Field(30.0, gt=0.0, description="How many days records are kept.")
     record_chars: int = Field(

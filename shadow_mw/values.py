@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
 from shadow_mw.routes import Route, parse_route
+from shadow_mw.store_urls import checked_store
 from shadow_mw.targets import Target, parse_target
 
 _BUILT_IN_COMPARATORS = ("exact", "close", "label")
@@ -75,3 +76,4 @@ Size = Annotated[ByteSize, Field(gt=0)]
 QueueName = Annotated[str, AfterValidator(_known_queue)]
 ComparatorName = Annotated[str, AfterValidator(_known_comparator)]
 Path = Annotated[str, AfterValidator(_valid_path)]
+StoreName = Annotated[str, Field(min_length=1), AfterValidator(checked_store)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from shadow_mw.settings import Settings
+from shadow_mw.store_urls import shown
 
 _log = logging.getLogger("shadow_mw")
 
@@ -23,7 +24,7 @@ def _mirror_line(settings: Settings) -> str:
     share = "all" if settings.sample_rate >= 1 else f"{settings.sample_rate:.2%}"
     routes = ", ".join(str(route) for route in settings.routes)
     targets = ", ".join(str(target) for target in settings.targets)
-    store = "no store" if settings.store == "none" else f"store {settings.store}"
+    store = "no store" if settings.store == "none" else f"store {shown(settings.store)}"
     how = f"{settings.mode}, queue {settings.queue}, {store}"
     return f"shadow_mw mirrors {share} of {routes} to {targets} ({how})"
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from shadow_mw.assembly.objects import Objects
 from shadow_mw.assembly.shadows import concurrency, make_shadow
+from shadow_mw.assembly.stores import make_store
 from shadow_mw.books import Books
 from shadow_mw.breaker import Breaker
-from shadow_mw.protocols import Comparator, Store
+from shadow_mw.protocols import Comparator
 from shadow_mw.records import Statistics
 from shadow_mw.redaction import Redactor
 from shadow_mw.settings import Settings
-from shadow_mw.stores.segments import SegmentStore
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.providers import open_telemetry, service_name
@@ -38,6 +38,7 @@ def make_worker(
 
     Raises:
         SettingsError: an `OTEL_*` variable names what does not exist.
+        MissingExtraError: the store's driver is not installed.
 
     """
     telemetry = open_telemetry(reuse=True)
@@ -55,7 +56,7 @@ def make_worker(
     return Worker(
         [_make_lane(target, settings, objects.get(target.name)) for target in settings.targets],
         judge,
-        Recorder(_make_store(settings), books, origin),
+        Recorder(make_store(settings), books, origin),
         Tracing(telemetry.tracer, queue=settings.queue, linked=settings.trace == "linked"),
         Metrics(telemetry.meter, snapshot),
         telemetry,
@@ -75,12 +76,4 @@ def _make_lane(target: Target, settings: Settings, function: Callable[[Any], Any
         size=max(settings.queue_size // shares, 1),
         size_bytes=int(settings.queue_bytes) // shares,
         headers=lambda request: {settings.request_id_header: request.request_id},
-    )
-
-
-def _make_store(settings: Settings) -> Store | None:
-    if settings.store == "none":
-        return None
-    return SegmentStore(
-        settings.store, max_bytes=int(settings.store_bytes), retention_days=settings.retention_days
     )

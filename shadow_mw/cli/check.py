@@ -68,13 +68,15 @@ def _print_settings(settings: Settings) -> None:
 def _shown(value: object) -> str:
     from pydantic import ByteSize
 
+    from shadow_mw import store_urls
+
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, ByteSize):
         return f"{int(value)} ({value.human_readable()})"
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value) or "(none)"
-    return str(value) or "(empty)"
+    return store_urls.shown(str(value)) or "(empty)"
 
 
 def _print_inert(settings: Settings) -> None:

@@ -14,9 +14,11 @@ import anyio
 import httpx
 import msgspec
 
+from shadow_mw.assembly.stores import reach
 from shadow_mw.compare.choice import make_comparator
 from shadow_mw.exceptions import SettingsError, ShadowMWError, ShadowUnreachable, StoreError
 from shadow_mw.settings import Settings
+from shadow_mw.store_urls import is_url, shown
 from shadow_mw.stores.layout import Layout
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.exporters import Signal, exporter_names, open_exporters
@@ -136,6 +138,8 @@ def probe_store(store: str) -> Finding:
     """Create and remove a file where the store's segments go."""
     if store == "none":
         return Finding(True, "store: none, so no records are kept")
+    if is_url(store):
+        return _probe_server(store)
     folder = Path(store).absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
@@ -152,6 +156,14 @@ def probe_store(store: str) -> Finding:
     except StoreError as error:
         return Finding(False, f"store: {error}")
     return Finding(True, f"store {folder} can be written")
+
+
+def _probe_server(store: str) -> Finding:
+    try:
+        reach(store)
+    except (StoreError, SettingsError) as error:
+        return Finding(False, str(error))
+    return Finding(True, f"store {shown(store)} lets us in")
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shadow_mw.cli.where import add_store_argument, store_folder
+from shadow_mw.cli.where import add_store_argument, store_name
+from shadow_mw.store_urls import shown
 
 if TYPE_CHECKING:
     from shadow_mw.report import Report
@@ -27,27 +29,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; the exit code."""
-    folder = store_folder(arguments.store)
-    report = read_report(folder)
+    store = store_name(arguments.store)
+    report = read_report(store)
     if arguments.json:
         print_json(report)
     else:
-        print_tables(report, folder)
+        print_tables(report, store)
     return 0
 
 
-def read_report(folder: Path) -> Report:
-    """The report over the store in a folder.
+def read_report(store: Path | str) -> Report:
+    """The report over the store in a folder, or over a server's by its URL.
 
     Raises:
         StoreError: the store could not be read.
-        MissingExtraError: DuckDB is not installed.
+        MissingExtraError: DuckDB, or the server's driver, is not installed.
 
     """
+    from shadow_mw.assembly.stores import open_reader
     from shadow_mw.report import make_report
-    from shadow_mw.stores.reader import open_reader
 
-    with open_reader(folder) as reader:
+    with contextlib.closing(open_reader(store)) as reader:
         return make_report(reader)
 
 
@@ -58,7 +60,7 @@ def print_json(report: Report) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
 
 
-def print_tables(report: Report, folder: Path) -> None:
+def print_tables(report: Report, store: Path | str) -> None:
     """Print the report for a person; without colour where stdout is no terminal.
 
     Raises:
@@ -67,4 +69,4 @@ def print_tables(report: Report, folder: Path) -> None:
     """
     from shadow_mw.cli.tables import show_report
 
-    show_report(report, folder)
+    show_report(report, shown(str(store)))

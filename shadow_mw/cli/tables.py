@@ -26,7 +26,7 @@ _WHOLE = "$"
 _UNACCOUNTED = "unaccounted (in flight, or lost with a process)"
 
 
-def show_report(report: Report, folder: Path) -> None:
+def show_report(report: Report, folder: Path | str) -> None:
     """Print the report on stdout; without colour where that is no terminal."""
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not report.shadows:

@@ -1,4 +1,4 @@
-"""The columns of a record in DuckDB, derived from its struct so that they cannot drift.
+"""The columns of a record in DuckDB, and the SQL of the files that hold it.
 
 The SQL is put together from field names and from paths that `literal` quotes; a view takes no parameters.
 """
@@ -7,28 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
-from msgspec import inspect
+from shadow_mw.stores.shapes import Field, Shape, fields
 
-_SCALARS: dict[type, str] = {
-    inspect.StrType: "VARCHAR",
-    inspect.LiteralType: "VARCHAR",
-    inspect.BoolType: "BOOLEAN",
-    inspect.IntType: "BIGINT",
-    inspect.FloatType: "DOUBLE",
+_TYPES: dict[Shape, str] = {
+    "text": "VARCHAR",
+    "word": "VARCHAR",
+    "flag": "BOOLEAN",
+    "count": "BIGINT",
+    "number": "DOUBLE",
+    "texts": "VARCHAR[]",
+    "words": "MAP(VARCHAR, VARCHAR)",
+    "counts": "MAP(VARCHAR, BIGINT)",
 }
-
-
-def columns(kind: type) -> dict[str, str]:
-    """Each field of a record struct with its column type, in order."""
-    return {field.name: _column_type(field.type) for field in _fields(kind)}
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL in any engine; `limit` would be a keyword without."""
-    return f'"{name}"'
 
 
 def tag(kind: type) -> str:
@@ -48,7 +39,7 @@ def records(kind: type, segments: Sequence[Path], parts: Sequence[Path] = ()) ->
         sources.append(f"SELECT * FROM {source}")  # noqa: S608 - quoted
     if segments:
         sources.append(_lines(kind, segments))
-    names = ", ".join(map(_with_default, _fields(kind)))
+    names = ", ".join(map(_with_default, fields(kind)))
     return f"SELECT {names} FROM ({' UNION ALL BY NAME '.join(sources)})"  # noqa: S608 - quoted
 
 
@@ -58,7 +49,7 @@ def literal(text: object) -> str:
 
 
 def _lines(kind: type, segments: Sequence[Path]) -> str:
-    types = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in columns(kind).items())
+    types = ", ".join(f"{literal(field.name)}: {literal(_TYPES[field.shape])}" for field in fields(kind))
     options = "format='newline_delimited', compression='none', ignore_errors=true, hive_partitioning=false"
     source = f"read_json({_list(segments)}, columns={{'kind': 'VARCHAR', {types}}}, {options})"
     # A torn line comes as a row of NULLs.
@@ -67,32 +58,15 @@ def _lines(kind: type, segments: Sequence[Path]) -> str:
 
 def _nothing(kind: type) -> str:
     """No rows with all columns, which gives the union its types even where no file has a column."""
-    nulls = ", ".join(f"NULL::{type_} AS {quoted(name)}" for name, type_ in columns(kind).items())
+    nulls = ", ".join(f"NULL::{_TYPES[field.shape]} AS {field.column}" for field in fields(kind))
     return f"SELECT {nulls} WHERE false"
 
 
-def _with_default(field: inspect.Field) -> str:
-    if field.default in (None, msgspec.NODEFAULT) or not isinstance(field.default, (str, int, float)):
-        return quoted(field.name)
-    name = quoted(field.name)
-    return f"coalesce({name}, {literal(field.default)}::{_column_type(field.type)}) AS {name}"
+def _with_default(field: Field) -> str:
+    if field.default is None:
+        return field.column
+    return f"coalesce({field.column}, {literal(field.default)}::{_TYPES[field.shape]}) AS {field.column}"
 
 
 def _list(paths: Sequence[Path]) -> str:
     return f"[{', '.join(map(literal, paths))}]"
-
-
-def _fields(kind: type) -> tuple[inspect.Field, ...]:
-    info = inspect.type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    return info.fields
-
-
-def _column_type(info: Any) -> str:
-    if isinstance(info, inspect.UnionType):
-        return _column_type(next(kind for kind in info.types if not isinstance(kind, inspect.NoneType)))
-    if isinstance(info, inspect.VarTupleType):
-        return f"{_column_type(info.item_type)}[]"
-    if isinstance(info, inspect.DictType):
-        return f"MAP({_column_type(info.key_type)}, {_column_type(info.value_type)})"
-    return _SCALARS[type(info)]
