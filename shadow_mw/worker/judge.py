@@ -32,6 +32,14 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
 
 
+class SpanIds(msgspec.Struct, frozen=True):
+    """Where the spans of a comparison are found, as hex digits."""
+
+    trace_id: str = ""
+    production: str = ""
+    shadow: str = ""
+
+
 class Side(msgspec.Struct, frozen=True):
     """One decoded value, or why there is none."""
 
@@ -73,8 +81,9 @@ class Judge:
         *,
         shadow: str,
         waited_seconds: float,
+        spans: SpanIds = SpanIds(),  # noqa: B008 immutable
     ) -> Comparison:
-        """The record of one exchange against one shadow, without its span ids."""
+        """The record of one exchange against one shadow."""
         features = self._read(request.body, request.headers, self._features)
         production = self._production(response)
         answer = self._shadow(outcome)
@@ -83,6 +92,9 @@ class Judge:
             **self._facts(request, response, outcome),
             **_verdict(judgement),
             record_id=uuid7(),
+            trace_id=spans.trace_id,
+            production_span_id=spans.production,
+            shadow_span_id=spans.shadow,
             shadow=shadow,
             bucket=bucket_of(response, outcome, judgement),
             queue_us=_microseconds(waited_seconds),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from shadow_mw.books import Books
 from shadow_mw.guard import Guard
@@ -23,7 +22,7 @@ from shadow_mw.records import (
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.providers import Telemetry
 from shadow_mw.telemetry.spans import ExchangeSpans, Tracing
-from shadow_mw.worker.judge import Judge
+from shadow_mw.worker.judge import Judge, SpanIds
 from shadow_mw.worker.lane import Lane
 from shadow_mw.worker.pending import Asked, Pending
 from shadow_mw.worker.recorder import Recorder
@@ -142,39 +141,40 @@ class Worker:
             self._conclude(pending, pending.response, asked)
 
     def _conclude(self, pending: Pending, response: CapturedResponse, asked: Asked) -> None:
-        bucket = "worker_lost"
+        words: tuple[str, ...] = ("worker_lost",)
         with self._guard:
-            bucket = response.dropped or self._record(pending, response, asked)
-        self._settle(pending, asked.lane, bucket)
+            words = (response.dropped,) if response.dropped else self._record(pending, response, asked)
+        self._settle(pending, asked.lane, *words)
 
-    def _record(self, pending: Pending, response: CapturedResponse, asked: Asked) -> str:
+    def _record(self, pending: Pending, response: CapturedResponse, asked: Asked) -> tuple[str, ...]:
+        """Keep the comparison; its bucket, and its verdict where it has one, are for the books."""
         if asked.span is None:
-            return asked.outcome.outcome
+            return (asked.outcome.outcome,)
+        spans = pending.spans
         comparison = self._judge.comparison(
             pending.request,
             response,
             asked.outcome,
             shadow=asked.lane.name,
             waited_seconds=asked.waited_seconds,
+            spans=SpanIds(spans.trace_id, spans.production_span_id, asked.span.span_id),
         )
-        comparison = _with_spans(comparison, pending, asked)
-        pending.spans.end_production(response, comparison.production_prediction)
+        spans.end_production(response, comparison.production_prediction)
         asked.span.end(comparison)
         self._metrics.observe(comparison)
         self._recorder.add(comparison)
         self._note_latency(asked.lane, comparison)
-        if comparison.bucket == "compared":
-            self._books.add(comparison.route, (asked.lane.name,), comparison.verdict)
-        return comparison.bucket
+        is_compared = comparison.bucket == "compared"
+        return (comparison.bucket, comparison.verdict) if is_compared else (comparison.bucket,)
 
     def _note_latency(self, lane: Lane, comparison: Comparison) -> None:
         if comparison.outcome == "answered" and comparison.production_outcome == "answered":
             lane.production_latency.add(comparison.production_us / 1e6)
             lane.shadow_latency.add(comparison.shadow_us / 1e6)
 
-    def _settle(self, pending: Pending, lane: Lane, bucket: str) -> None:
+    def _settle(self, pending: Pending, lane: Lane, *words: str) -> None:
         pending.open_lanes.remove(lane)
-        self._books.add(pending.request.route, (lane.name,), "eligible", bucket)
+        self._books.add(pending.request.route, (lane.name,), "eligible", *words)
         self._release_if_settled(pending)
 
     def _release_if_settled(self, pending: Pending) -> None:
@@ -206,12 +206,3 @@ class Worker:
                 with self._guard:
                     await lane.aclose()
         self._recorder.close()
-
-
-def _with_spans(comparison: Comparison, pending: Pending, asked: Asked) -> Comparison:
-    return msgspec.structs.replace(
-        comparison,
-        trace_id=pending.spans.trace_id,
-        production_span_id=pending.spans.production_span_id,
-        shadow_span_id=asked.span.span_id if asked.span else "",
-    )

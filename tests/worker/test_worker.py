@@ -127,7 +127,8 @@ def test_whatever_the_shadow_does_ends_in_one_bucket_with_a_reason(tmp_path, ans
 
 
 def test_an_unreachable_shadow_opens_the_circuit_and_production_does_not_care(tmp_path):
-    mirrored = Mirrored(app_answering(), CLOSED_PORT, breaker_failures=3, breaker_reset_seconds=3600)
+    settings = {"breaker_failures": 3, "breaker_reset_seconds": 3600, "max_concurrency": 1}
+    mirrored = Mirrored(app_answering(), CLOSED_PORT, **settings)
     mirrored.ask(times=10)
     counts = mirrored.counts()
     assert counts["shadow_error"] >= 3
