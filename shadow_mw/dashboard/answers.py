@@ -1,0 +1,122 @@
+"""Answers: what the store says, kept for a moment, so that ten open pages ask as much as one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from shadow_mw.protocols import Reader
+from shadow_mw.store_urls import is_url, shown
+
+T = TypeVar("T")
+
+#: An answer is good for so long, or for so many times as long as it took: looking never costs more than a
+#: quarter of a core, however large the store.
+_GOOD_SECONDS = 2.0
+_GOOD_TIMES = 4.0
+_KEPT = 64
+_AT_ONCE = 2
+
+
+class Answers:
+    """A cache of answers in front of a store. Thread-safe; answers are made on threads, two at once.
+
+    Whoever asks for what is being made waits for it. An answer stays good while no file of the store changes.
+    """
+
+    def __init__(self, store: str, open_reader: Callable[[str], Reader]) -> None:
+        """Name the store, and what opens it."""
+        self._store = store
+        self._open_reader = open_reader
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+        self._room = threading.Semaphore(_AT_ONCE)
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    def __repr__(self) -> str:
+        """How many answers are kept; the store's URL may hold a password."""
+        return f"Answers({len(self._entries)} kept)"
+
+    @property
+    def place(self) -> str:
+        """The store's folder or URL, its password hidden."""
+        return shown(self._store)
+
+    @property
+    def is_absent(self) -> bool:
+        """True where the store is a folder that does not exist yet: nothing was mirrored."""
+        return not is_url(self._store) and not Path(self._store).exists()
+
+    async def ask(self, key: Hashable, make: Callable[[Reader], T]) -> T:
+        """The answer that `make` finds for a key, or the one that is still good.
+
+        Raises:
+            StoreError: the store could not be read.
+
+        """
+        if self._limiter is None:
+            # Threads of our own: waiting pages must not take those of the app that we are mounted in.
+            self._limiter = anyio.CapacityLimiter(32)
+        return await anyio.to_thread.run_sync(self._ask, key, make, limiter=self._limiter)
+
+    def _ask(self, key: Hashable, make: Callable[[Reader], T]) -> T:
+        entry = self._entry(key)
+        with entry.lock:
+            if not entry.is_good(self._version):
+                with self._room:
+                    entry.version = self._version()
+                    begin = time.monotonic()
+                    with closing(self._open_reader(self._store)) as reader:
+                        entry.answer = make(reader)
+                    entry.keep(time.monotonic() - begin)
+            answer: T = entry.answer  # type: ignore[assignment] # a key has answers of one type only
+            return answer
+
+    def _entry(self, key: Hashable) -> _Entry:
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+            while len(self._entries) > _KEPT:
+                self._entries.popitem(last=False)
+            return entry
+
+    def _version(self) -> Hashable:
+        """What changes whenever the store's files do; None without a folder, so that time alone counts."""
+        folder = Path(self._store)
+        if is_url(self._store) or not folder.is_dir():
+            return None
+        files = ((path.name, path.stat()) for path in folder.rglob("*.[jp]*"))
+        try:
+            return hash(frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
+        except OSError:
+            return None  # a file went away in the middle, so something did change
+
+
+class _Entry:
+    """One answer, and how long it is good."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.answer: object = None
+        self.version: Hashable = None
+        self._good_until = 0.0
+        self._is_made = False
+
+    def keep(self, seconds: float) -> None:
+        """Keep the answer, which took so long to make."""
+        self._is_made = True
+        self._good_until = time.monotonic() + max(_GOOD_SECONDS, _GOOD_TIMES * seconds)
+
+    def is_good(self, version: Callable[[], Hashable]) -> bool:
+        """True while it is young, or nothing has changed since."""
+        if not self._is_made:
+            return False
+        return time.monotonic() < self._good_until or (self.version is not None and self.version == version())
