@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -33,7 +34,7 @@ def decide(analysis: Analysis, criteria: Criteria, recent: Analysis | None = Non
     judged = judge(analysis, criteria, "")
     if recent is not None:
         judged += judge(recent, criteria, "recent ")
-    verdict = _verdict({criterion.status for criterion in judged})
+    verdict = overall(judged)
     return Decision(
         verdict=verdict,
         sentence=_sentence(verdict, analysis.shadow, judged),
@@ -61,7 +62,9 @@ def decide_over(
     return decide(whole, criteria, analyse(reader, recent, confidence=criteria.confidence))
 
 
-def _verdict(statuses: set[Status]) -> Word:
+def overall(criteria: Iterable[Criterion]) -> Word:
+    """The verdict of all criteria together: one that fails holds the shadow, whatever is still open."""
+    statuses = {criterion.status for criterion in criteria}
     if "fail" in statuses:
         return "hold"
     return "not enough data" if "unknown" in statuses else "promote"
