@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ from shadow_mw.assembly.announcement import announce
 from shadow_mw.assembly.objects import Objects, load_settings_with, named
 from shadow_mw.assembly.queues import AppQueue, make_queue
 from shadow_mw.books import Books
-from shadow_mw.compare.choice import make_comparator
+from shadow_mw.compare.choice import Comparators
+from shadow_mw.forks import call_in_child, has_threads
 from shadow_mw.mirror import Mirror
-from shadow_mw.protocols import Comparator
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.link import LinkQueue
 from shadow_mw.records import (
@@ -38,11 +37,11 @@ _installed: weakref.WeakSet[Installation] = weakref.WeakSet()
 class Installation:
     """One mirror with its queue, books and worker, as a door uses it. Thread-safe, fork-safe."""
 
-    def __init__(self, settings: Settings, comparator: Comparator, objects: Objects) -> None:
+    def __init__(self, settings: Settings, comparators: Comparators, objects: Objects) -> None:
         """Wire the production side; the worker is built by its queue on first use."""
         self.settings = settings
         self._books = Books()
-        self._workshop = _Workshop(settings, self._books, comparator, objects)
+        self._workshop = _Workshop(settings, self._books, comparators, objects)
         self._queue: AppQueue = make_queue(settings, self._books, self._workshop.inline_queue)
         self.mirror = Mirror(settings, self._queue, self._books)
         self.echo_header = settings.request_id_header.lower().encode() if settings.echo_request_id else b""
@@ -81,10 +80,10 @@ class Installation:
 class _Workshop:
     """Makes workers, and remembers the one that runs."""
 
-    def __init__(self, settings: Settings, books: Books, comparator: Comparator, objects: Objects) -> None:
+    def __init__(self, settings: Settings, books: Books, comparators: Comparators, objects: Objects) -> None:
         self._settings = settings
         self._books = books
-        self._comparator = comparator
+        self._comparators = comparators
         self._objects = objects
         self.worker: Worker | None = None
 
@@ -100,7 +99,7 @@ class _Workshop:
         from shadow_mw.assembly.workshop import make_worker
 
         self.worker = make_worker(
-            self._settings, self._books, self._comparator, self.statistics, self._objects
+            self._settings, self._books, self._comparators, self.statistics, self._objects
         )
         return self.worker
 
@@ -139,10 +138,13 @@ def install(*, shadow: object = None, **overrides: Any) -> Installation | None:
     if settings.is_inert:
         announce(settings)
         return None
-    comparator = make_comparator(
+    if not has_threads():
+        _log.warning("mirroring is off: this uWSGI runs no Python threads; start it with --enable-threads")
+        return None
+    comparators = Comparators(
         settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
     )
-    installation = Installation(settings, comparator, objects)
+    installation = Installation(settings, comparators, objects)
     _installed.add(installation)
     announce(settings)
     return installation
@@ -183,5 +185,4 @@ def _reset_after_fork() -> None:
         installation.reset()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)
+call_in_child(_reset_after_fork)

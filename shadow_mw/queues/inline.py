@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 import anyio
 
+from shadow_mw.forks import ForkLock
 from shadow_mw.guard import Guard
 from shadow_mw.protocols import Delivery, Draft, Source
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
@@ -24,7 +24,7 @@ _RESTART_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 1.0
 #: Held while an engine is built, and by a fork: one in the middle of an import would leave the child half
 #: a module for good.
-_building = threading.RLock()
+_building = ForkLock()
 
 
 class Engine(Protocol):
@@ -280,9 +280,3 @@ def _room_for(message: Message) -> tuple[int, int]:
         return 1, len(message.body)
     assert isinstance(message, CapturedResponse)
     return 0, len(message.body)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release
-    )

@@ -10,12 +10,12 @@ import os
 import socket
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from shadow_mw.exceptions import SettingsError
+from shadow_mw.forks import ForkLock
 
 try:
     import fcntl
@@ -36,7 +36,7 @@ _CONNECT_SECONDS = 1.0
 _LONGEST_PATH_BYTES = 103
 #: Held while a connection or a process is made, and by a fork: a child that inherits the lock's descriptor
 #: would hold the lock, and one that inherits the pipe's would keep the process waiting for its settings.
-_making = threading.RLock()
+_making = ForkLock()
 
 
 class MirrorProcess:
@@ -278,10 +278,4 @@ def _python() -> str | None:
     return next(
         (path for path in candidates if path and "python" in Path(path).name and os.access(path, os.X_OK)),
         None,
-    )
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release
     )
