@@ -76,6 +76,7 @@ each value came from. An empty variable counts as not set.
 _SETTINGS_FOOT = """
 Spans and metrics are set up by the standard `OTEL_*` variables and by nothing of ours: see
 [telemetry](telemetry.md). A callable in Python is a shadow too: see [shadows without a server](python-shadows.md).
+What `SHADOW_COMPARE` and `SHADOW_SEGMENTS` can say: see [comparators](comparators.md).
 """
 
 _ERRORS_HEAD = """# Errors
@@ -163,7 +164,7 @@ _FIELDS = {
     "production_us": "from the complete request to the last byte, monotonic microseconds",
     "shadow_us": "the whole shadow call, monotonic microseconds",
     "queue_us": "how long the exchange waited before its shadow was asked",
-    "comparator": "which one judged",
+    "comparator": "which one judged, as in `label`, `vector(0.99)` or `auto:label`: see [comparators](comparators.md)",
     "verdict": "`agree`, `disagree`, `incomparable`, or `none` where a side failed",
     "reason": "why the predictions are incomparable",
     "delta": "their distance in the comparator's own unit",
@@ -172,7 +173,7 @@ _FIELDS = {
     "shadow_label": "",
     "production_score": "",
     "shadow_score": "",
-    "segments": "reserved",
+    "segments": "the slices of the features it belongs to, as `SHADOW_SEGMENTS` has them",
     "features": "JSON text, redacted, cut at `SHADOW_RECORD_CHARS`",
     "production_prediction": "as above",
     "shadow_prediction": "as above",

@@ -27,10 +27,11 @@ class Keywords(TypedDict, total=False):
     breaker_reset_seconds: float
     prediction: str
     features: str
-    compare: str
+    compare: str | Sequence[str]
     rtol: float
     atol: float
     ignore: str | Sequence[str]
+    segments: str | Sequence[str]
     redact: str | Sequence[str]
     forward_headers: str | Sequence[str]
     request_id_header: str

@@ -8,15 +8,17 @@ from typing import Literal
 from pydantic import ByteSize, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shadow_mw.choices import parse_choices, strangers
 from shadow_mw.records import Mode
 from shadow_mw.targets import Target
 from shadow_mw.values import (
-    ComparatorName,
+    ComparatorNames,
     LowerNames,
     Names,
     Path,
     QueueName,
     Routes,
+    Segments,
     Size,
     StoreName,
     Targets,
@@ -106,10 +108,12 @@ class MirroringSettings(BaseSettings):
     features: Path = Field(
         "", description="JMESPath to the features inside a request body; empty is the whole body."
     )
-    compare: ComparatorName = Field(
-        "close",
-        description="The comparator: `exact`, `close` (numbers within `SHADOW_RTOL` and `SHADOW_ATOL`), "
-        "`label` (the top label) or `python:module:function`.",
+    compare: ComparatorNames = Field(
+        "auto",
+        description="When predictions agree: `auto` (picked by their shape), `exact`, `close` (numbers within "
+        "`SHADOW_RTOL` and `SHADOW_ATOL`), `label` (the top label), `top_k(5)`, `proba(0.05)`, "
+        "`vector(0.99)`, `text(0.9)` or `python:module:function`; or one for each route, as in "
+        "`POST /predict=label, *=close`.",
     )
     rtol: float = Field(1e-5, ge=0.0, description="Relative tolerance of `close`.")
     atol: float = Field(1e-8, ge=0.0, description="Absolute tolerance of `close`.")
@@ -117,6 +121,11 @@ class MirroringSettings(BaseSettings):
         (),
         description="Paths inside the prediction that never count as a difference: "
         "`id, meta.created_at, items[*].id, **.timestamp`.",
+    )
+    segments: Segments = Field(
+        "auto",
+        description="The slices of the traffic that are looked at one by one: `auto` (the scalar fields of "
+        "the features), `none`, or JMESPaths into the features, as in `country=user.country, user.age`.",
     )
     redact: LowerNames = Field(
         ("password", "secret", "token", "api_key", "authorization"),
@@ -185,6 +194,7 @@ class MirroringSettings(BaseSettings):
     def _complete(self) -> MirroringSettings:
         if self.targets and not self.routes:
             raise ValueError("SHADOW_ROUTES is not set: name the predict route, as in 'POST /predict'")
+        self._refuse_strange_routes()
         least = 2 * self.max_body_bytes * max(len(self.targets), 1)
         if self.queue_bytes < least:
             raise ValueError(
@@ -192,3 +202,9 @@ class MirroringSettings(BaseSettings):
                 f"set it to {least} or more (twice SHADOW_MAX_BODY_BYTES for each target)"
             )
         return self
+
+    def _refuse_strange_routes(self) -> None:
+        unknown = strangers(parse_choices(self.compare), map(str, self.routes))
+        if self.routes and unknown:
+            known = ", ".join(map(str, self.routes))
+            raise ValueError(f"SHADOW_COMPARE names {unknown[0]}, which is not in SHADOW_ROUTES: {known}")

@@ -18,7 +18,7 @@ import anyio
 
 from shadow_mw.assembly.workshop import make_worker
 from shadow_mw.books import Books
-from shadow_mw.compare.choice import make_comparator
+from shadow_mw.compare.choice import Comparators
 from shadow_mw.limits import cap_memory, step_back
 from shadow_mw.queues.mirror_process import remove_traces
 from shadow_mw.queues.socket_source import SocketSource
@@ -53,10 +53,10 @@ class Hosting:
             limit_bytes=2 * int(settings.max_body_bytes) + _FRAME_OVERHEAD_BYTES,
             only_user=os.getuid() if is_alone else None,
         )
-        comparator = make_comparator(
+        comparators = Comparators(
             settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
         )
-        self._worker: Worker = make_worker(settings, books, comparator, self.snapshot)
+        self._worker: Worker = make_worker(settings, books, comparators, self.snapshot)
         _log.addHandler(_Forwarding(self._source))
         if not is_alone:
             _log.addHandler(logging.StreamHandler())  # whoever started it also reads what it says

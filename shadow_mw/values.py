@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
+from shadow_mw.choices import parse_choices
 from shadow_mw.routes import Route, parse_route
 from shadow_mw.store_urls import checked_store
 from shadow_mw.targets import Target, parse_target
 
-_BUILT_IN_COMPARATORS = ("exact", "close", "label")
+#: A name before a path; `==` is JMESPath's own.
+_NAMED_PATH = re.compile(r"([\w .-]*?)\s*=(?!=)(.*)", re.DOTALL)
 #: The kernel takes 107 bytes of path.
 _LONGEST_SOCKET = len("unix://") + 107
 
@@ -38,6 +41,11 @@ def _lower(value: object) -> object:
     return tuple(str(item).lower() for item in items) if isinstance(items, list | tuple) else items
 
 
+def _one_text(value: object) -> object:
+    """Several items as one text, one a line."""
+    return "\n".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
 def _known_queue(queue: str) -> str:
     if queue.rstrip(":") in ("inline", "process"):
         return queue.rstrip(":") + ":"
@@ -46,13 +54,58 @@ def _known_queue(queue: str) -> str:
     raise ValueError(f"{queue!r} is not a queue: use process:, inline: or unix:///path/of.sock")
 
 
-def _known_comparator(compare: str) -> str:
-    if compare in _BUILT_IN_COMPARATORS:
-        return compare
-    if compare.startswith("python:") and len(compare.split(":")) == 3:
-        return compare
-    known = ", ".join(_BUILT_IN_COMPARATORS)
-    raise ValueError(f"{compare!r} is not a comparator: use {known} or python:module:function")
+def _known_comparators(compare: str) -> str:
+    parse_choices(compare)
+    return compare
+
+
+def parse_segments(text: str) -> dict[str, str] | None:
+    """The JMESPath of each segment by its name; None for `auto`, nothing for `none`.
+
+    Raises:
+        ValueError: a path is no JMESPath, or a name stands for two.
+
+    """
+    if text.strip().lower() in ("auto", "none"):
+        return None if text.strip().lower() == "auto" else {}
+    paths: dict[str, str] = {}
+    for item in _expressions(text):
+        name, path = _named_path(item)
+        if not _valid_path(path) or name in paths:
+            raise ValueError(
+                f"{item!r} needs a path and a name of its own: write name=path, as in age=user.age"
+            )
+        paths[name] = path
+    return paths
+
+
+def _known_segments(text: str) -> str:
+    parse_segments(text)
+    return text
+
+
+def _expressions(text: str) -> Iterator[str]:
+    """The items between commas and newlines, but for those commas that stand inside a JMESPath."""
+    item = ""
+    for piece in re.split("[,\n]", text):
+        item = f"{item},{piece}" if item else piece.strip()
+        if item and _is_path(_named_path(item)[1]):
+            yield item
+            item = ""
+    if item:
+        yield item
+
+
+def _named_path(item: str) -> tuple[str, str]:
+    match = _NAMED_PATH.fullmatch(item)
+    return (match[1], match[2].strip()) if match else (item, item)
+
+
+def _is_path(expression: str) -> bool:
+    try:
+        return bool(_valid_path(expression))
+    except ValueError:
+        return False
 
 
 def _valid_path(expression: str) -> str:
@@ -74,6 +127,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
 LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
 Size = Annotated[ByteSize, Field(gt=0)]
 QueueName = Annotated[str, AfterValidator(_known_queue)]
-ComparatorName = Annotated[str, AfterValidator(_known_comparator)]
+ComparatorNames = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_comparators)]
+Segments = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_segments)]
 Path = Annotated[str, AfterValidator(_valid_path)]
 StoreName = Annotated[str, Field(min_length=1), AfterValidator(checked_store)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,14 +14,16 @@ from shadow_mw.assembly.shadows import concurrency, make_shadow
 from shadow_mw.assembly.stores import make_store
 from shadow_mw.books import Books
 from shadow_mw.breaker import Breaker
-from shadow_mw.protocols import Comparator
+from shadow_mw.compare.choice import Comparators
 from shadow_mw.records import Statistics
 from shadow_mw.redaction import Redactor
+from shadow_mw.segments import segments_of
 from shadow_mw.settings import Settings
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.providers import open_telemetry, service_name
 from shadow_mw.telemetry.spans import Tracing
+from shadow_mw.values import parse_segments
 from shadow_mw.worker.judge import Judge, Origin
 from shadow_mw.worker.lane import Lane
 from shadow_mw.worker.recorder import Recorder
@@ -30,7 +33,7 @@ from shadow_mw.worker.worker import Worker
 def make_worker(
     settings: Settings,
     books: Books,
-    comparator: Comparator,
+    comparators: Comparators,
     snapshot: Callable[[], Statistics],
     objects: Objects = MappingProxyType({}),
 ) -> Worker:
@@ -45,13 +48,14 @@ def make_worker(
     instance = f"{socket.gethostname()}-{os.getpid()}"
     origin = Origin(service=service_name(), instance=instance, queue=settings.queue)
     judge = Judge(
-        comparator,
+        comparators,
         Redactor(settings.redact),
         origin,
         prediction=settings.prediction,
         features=settings.features,
         max_body_bytes=int(settings.max_body_bytes),
         record_chars=settings.record_chars,
+        segments=partial(segments_of, paths=parse_segments(settings.segments)),
     )
     return Worker(
         [_make_lane(target, settings, objects.get(target.name)) for target in settings.targets],

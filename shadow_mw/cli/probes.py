@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from shadow_mw.assembly.stores import reach
-from shadow_mw.compare.choice import make_comparator
+from shadow_mw.compare.choice import Comparators
 from shadow_mw.exceptions import SettingsError, ShadowMWError, ShadowUnreachable, StoreError
 from shadow_mw.settings import Settings
 from shadow_mw.store_urls import is_url, shown
@@ -176,7 +176,7 @@ def probe_comparator(settings: Settings) -> Finding:
     """Build the comparator; one given as `python:module:function` is imported from here, as uvicorn does."""
     sys.path.insert(0, str(Path.cwd()))
     try:
-        make_comparator(settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore)
+        Comparators(settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore)
     except ShadowMWError as error:
         return Finding(False, str(error))
     finally:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from shadow_mw.compare.choice import Comparators
 from shadow_mw.exceptions import PayloadError
 from shadow_mw.ids import uuid7
 from shadow_mw.payload import decode_payload, encode_text, extract
-from shadow_mw.protocols import Comparator, Pair
+from shadow_mw.protocols import Pair
 from shadow_mw.records import (
     Bucket,
     CapturedRequest,
@@ -48,6 +50,8 @@ class Side(msgspec.Struct, frozen=True):
     """The value as records and spans show it: redacted, as JSON, cut."""
     is_cut: bool = False
     error: str = ""
+    shown: Any = None
+    """The value, redacted."""
 
 
 class Judge:
@@ -55,7 +59,7 @@ class Judge:
 
     def __init__(
         self,
-        comparator: Comparator,
+        comparators: Comparators,
         redactor: Redactor,
         origin: Origin,
         *,
@@ -63,9 +67,11 @@ class Judge:
         features: str,
         max_body_bytes: int,
         record_chars: int,
+        segments: Callable[[Any], dict[str, str]],
     ) -> None:
-        """Take the JMESPath of prediction and features, and the caps of bodies and texts."""
-        self._comparator = comparator
+        """Take the JMESPath of prediction and features, the caps of bodies and texts, and what segments."""
+        self._comparators = comparators
+        self._segments = segments
         self._redactor = redactor
         self._origin = origin
         self._prediction = prediction
@@ -98,7 +104,8 @@ class Judge:
             shadow=shadow,
             bucket=bucket_of(response, outcome, judgement),
             queue_us=_microseconds(waited_seconds),
-            comparator=self._comparator.name,
+            comparator=self._comparators.of(request.route).name,
+            segments=self._segments(features.shown),
             features=features.text,
             production_prediction=production.text,
             shadow_prediction=answer.text,
@@ -152,7 +159,7 @@ class Judge:
         except PayloadError as error:
             return Side(error=str(error))
         text, is_cut = ("", False) if shown is None else encode_text(shown, self._record_chars)
-        return Side(value, text, is_cut)
+        return Side(value, text, is_cut, shown=shown)
 
     def _judge(
         self,
@@ -170,7 +177,7 @@ class Judge:
         if answer.error:
             return Judgement(verdict="incomparable", reason=f"shadow: {answer.error}")
         try:
-            return self._comparator.compare(
+            return self._comparators.of(request.route).compare(
                 Pair(production.value, answer.value, features.value, request.route)
             )
         except Exception as error:  # noqa: BLE001 a comparator is the user's code; its error is recorded

@@ -66,7 +66,7 @@ def test_sizes_are_written_as_people_write_them():
         ("QUEUE_BYTES", "lots", "SHADOW_QUEUE_BYTES"),
         ("QUEUE_BYTES", "1MiB", "set it to"),
         ("PREDICTION", "a[", "is not JMESPath"),
-        ("COMPARE", "nearly", "use exact, close, label or python:module:function"),
+        ("COMPARE", "nearly", "use auto, exact, close, label"),
         ("COMPARE", "python:no_such_module:f", "SHADOW_COMPARE"),
         ("IGNORE", "a[", "SHADOW_IGNORE"),
         ("REQUEST_ID_HEADER", "X Request", "SHADOW_REQUEST_ID_HEADER"),
