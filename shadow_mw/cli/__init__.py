@@ -1,4 +1,4 @@
-"""The command line: `shadow-mw demo`, `dashboard`, `report`, `gate`, `check`, `compact` and `worker`."""
+"""The command line, `shadow-mw`: one command a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from shadow_mw import __version__
 from shadow_mw.exceptions import ShadowMWError, StoreError
 
-_COMMANDS = ("demo", "dashboard", "report", "gate", "check", "compact", "worker")
+_COMMANDS = ("demo", "dashboard", "report", "gate", "labels", "check", "compact", "worker")
 
 EXIT_FAILED = 1
 EXIT_STORE = 4

@@ -35,7 +35,7 @@ FROM (
         abs(s.shadow_score - t.right_value) AS shadow_error
     FROM comparisons AS s JOIN ({latest}) AS t ON t.told_id = s.request_id
     WHERE {where} AND t.right_value IS NOT NULL
-        AND s.production_score IS NOT NULL AND s.shadow_score IS NOT NULL
+        AND s.production_score IS NOT NULL AND s.shadow_score IS NOT NULL AND s.production_label IS NULL
 ) AS errors
 """
 
@@ -73,7 +73,10 @@ def label_truths(reader: Reader, scope: Scope) -> tuple[LabelTruth, ...]:
 
 
 def score_errors(reader: Reader, scope: Scope) -> ScoreErrors:
-    """The errors of both sides over the exchanges with a right number and both scores."""
+    """The errors of both sides over the exchanges with a right number and both scores.
+
+    Where there are labels a score is a label's probability, so those are left out.
+    """
     where = comparisons_in(scope, "s")
     (row,) = reader.rows(_ERRORS.format(latest=_LATEST, where=where.sql), where.parameters)
     return ScoreErrors(**row) if row["n"] else ScoreErrors(n=0)
