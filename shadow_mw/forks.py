@@ -50,7 +50,7 @@ def call_in_child(function: Callable[[], Any]) -> None:
 
 
 def has_threads() -> bool:
-    """False in a uWSGI that freezes threads between requests, as it did by default before 2.0.27."""
+    """False in a uWSGI that freezes threads between requests, as 2.0.26 does by default."""
     return bool(getattr(_uwsgi(), "has_threads", True))
 
 
