@@ -57,10 +57,13 @@ class Child:
         return sum(map(_cpu_seconds, (pid, *children(pid)) if self.counts_children else (pid,)))
 
     def beside_cpu_seconds(self) -> float:
-        """The same of what the process has started for itself: of the mirror process."""
+        """The same of what stands beside it."""
+        return sum(map(_cpu_seconds, self.beside()))
+
+    def beside(self) -> list[int]:
+        """What the process has started for itself: the mirror process."""
         own = children(self.process.pid)
-        beside = [pid for worker in own for pid in children(worker)] if self.counts_children else own
-        return sum(map(_cpu_seconds, beside))
+        return [pid for worker in own for pid in children(worker)] if self.counts_children else own
 
     def ask(self, line: dict[str, Any]) -> dict[str, Any]:
         """One order on the child's stdin, and its answer."""
@@ -149,9 +152,19 @@ class GunicornChild(ServerChild):
     counts_children = True
 
 
-def stop_all(children: Sequence[Child]) -> None:
-    """End them side by side, because a stopping server drains."""
-    for child in children:
+def stop_all(started: Sequence[Child]) -> None:
+    """End them side by side, because a stopping server drains, and wait for their mirror processes too."""
+    mirrors = [pid for child in started for pid in child.beside()]
+    for child in started:
         child.hang_up()
-    for child in children:
+    for child in started:
         child.reap()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while any(map(_runs, mirrors)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
