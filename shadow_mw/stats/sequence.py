@@ -86,27 +86,6 @@ def e_value(successes: int, trials: int, threshold: float, *, side: Literal["abo
     return math.exp(min(float(found), _FARTHEST_LOG_ODDS))
 
 
-def increase_bounds(
-    shadow_only_failed: int, production_only_failed: int, asked: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Lower and upper bound of the shadow's error rate minus production's, right at all looks together.
-
-    As `error_increase` of the same requests, for a gate that is asked again and again. Each bound by itself
-    holds at `confidence`: it is the difference of two `sequence_bounds`, each at half the error, of the
-    shares of requests on which one side alone failed.
-
-    Raises:
-        ValueError: a count is negative or above `asked`, or `confidence` is not between 0 and 1.
-        MissingExtraError: scipy is not installed.
-
-    """
-    half = (1 + _checked(confidence)) / 2
-    _failures(shadow_only_failed + production_only_failed, asked)
-    shadow_low, shadow_high = sequence_bounds(shadow_only_failed, asked, half)
-    production_low, production_high = sequence_bounds(production_only_failed, asked, half)
-    return shadow_low - production_high, shadow_high - production_low
-
-
 def log_evidence_above(successes: Any, failures: Any, log_odds: float) -> Any:
     """The natural logarithm of the evidence above a share that is given by its log-odds.
 

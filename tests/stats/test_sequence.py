@@ -14,7 +14,6 @@ from shadow_mw.stats import wilson_interval
 from shadow_mw.stats.sequence import (
     confidence_sequence,
     e_value,
-    increase_bounds,
     log_evidence_above,
     sequence_bounds,
 )
@@ -112,39 +111,8 @@ def test_looking_after_every_request_is_seldom_wrong_at_the_threshold(side: str)
     assert np.mean((evidence >= math.log(20)).any(axis=1)) <= 0.05
 
 
-def test_bounds_of_an_increase_hold_at_all_looks_together() -> None:
-    random = np.random.default_rng(9)
-    above = below = 0
-    for _ in range(100):
-        counts = random.multinomial(50, (0.03, 0.01, 0.96), 20).cumsum(axis=0).tolist()
-        found = [increase_bounds(row[0], row[1], sum(row)) for row in counts]
-        above += any(low > 0.02 for low, _ in found)
-        below += any(high < 0.02 for _, high in found)
-    assert above <= 5
-    assert below <= 5
-
-
-@given(
-    cells=st.tuples(*[st.integers(0, 10**6)] * 3).filter(lambda cells: sum(cells) > 0), confidence=confidences
-)
-@settings(deadline=None)
-def test_bounds_of_an_increase_hold_it_and_turn_around(
-    cells: tuple[int, int, int], confidence: float
-) -> None:
-    shadow, production, asked = cells[0], cells[1], sum(cells)
-    low, high = increase_bounds(shadow, production, asked, confidence)
-    assert low <= (shadow - production) / asked <= high
-    turned = increase_bounds(production, shadow, asked, confidence)
-    assert (low, high) == pytest.approx((-turned[1], -turned[0]))
-
-
-def test_five_thousand_requests_without_a_failure_bound_an_increase_of_a_thousandth() -> None:
-    assert increase_bounds(0, 0, 5_500)[1] < 0.001 < increase_bounds(0, 0, 4_500)[1]
-
-
 def test_without_trials_nothing_is_known() -> None:
     assert confidence_sequence(0, 0) == sequence_bounds(0, 0) == (0.0, 1.0)
-    assert increase_bounds(0, 0, 0) == (-1.0, 1.0)
     assert e_value(0, 0, 0.5, side="above") == e_value(0, 0, 0.5, side="below") == 1.0
 
 
@@ -153,7 +121,5 @@ def test_nonsense_is_refused(successes: int, trials: int, confidence: float) -> 
     for function in (confidence_sequence, sequence_bounds):
         with pytest.raises(ValueError, match="must be between"):
             function(successes, trials, confidence)
-    with pytest.raises(ValueError, match="must be between"):
-        increase_bounds(2, 2, 3)
     with pytest.raises(ValueError, match="must be between"):
         e_value(1, 2, 1.0, side="above")

@@ -12,6 +12,7 @@ MODULES = [
     "drift",
     "estimate",
     "histogram",
+    "increase",
     "kappa",
     "latency",
     "mcnemar",
