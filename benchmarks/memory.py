@@ -29,7 +29,7 @@ from variants import PROCESS_DOWN
 
 _MIB = 2**20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_BOOKS_SECONDS = 30.0
+_BOOKS_SECONDS = 60.0
 """How long the books may take to close: the mirror process tells its counts about once a second."""
 
 

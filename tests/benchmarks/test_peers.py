@@ -15,12 +15,15 @@ _FOLDER = Path(__file__).parents[2] / "benchmarks"
 _PLACES = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"])
 _PROXIES = [kind for kind in ("nginx", "envoy") if shutil.which(kind, path=_PLACES)]
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="CPU clocks by pid are Linux's")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="CPU clocks by pid are Linux's"),
+    pytest.mark.timeout(300),
+]
 
 
 def ran(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(_FOLDER / script), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=250)
 
 
 def test_flask_and_proxies_are_measured_and_mirror_what_they_claim(tmp_path):
