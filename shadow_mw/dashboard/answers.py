@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from shadow_mw.protocols import Reader
+from shadow_mw.protocols import Dialect, Reader
 from shadow_mw.store_urls import is_url, shown
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Answers:
                     entry.version = self._version()
                     begin = time.monotonic()
                     with closing(self._open_reader(self._store)) as reader:
-                        entry.answer = make(reader)
+                        entry.answer = make(_Once(reader))
                     entry.keep(time.monotonic() - begin)
             answer: T = entry.answer  # type: ignore[assignment] # a key has answers of one type only
             return answer
@@ -98,6 +98,27 @@ class Answers:
             return hash(frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
         except OSError:
             return None  # a file went away in the middle, so something did change
+
+
+class _Once:
+    """A reader for one answer, which asks the store nothing twice: an analysis and its charts share much."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._known: dict[Hashable, list[dict[str, Any]]] = {}
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._reader.dialect
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        key = (sql, tuple(parameters))
+        if key not in self._known:
+            self._known[key] = self._reader.rows(sql, parameters)
+        return self._known[key]
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class _Entry:

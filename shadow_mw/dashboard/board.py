@@ -16,7 +16,7 @@ from shadow_mw.analysis.criteria import Criteria
 from shadow_mw.dashboard.answers import Answers
 from shadow_mw.dashboard.contrast import contrast
 from shadow_mw.dashboard.gate import STATUS, gate_answer, read_criteria, read_last_us
-from shadow_mw.dashboard.losses import losses, paired_rows, summary
+from shadow_mw.dashboard.losses import losses, ordered, paired_rows, summary
 from shadow_mw.dashboard.overview import Menu, Verdict, make_overview, make_verdict, read_menu
 from shadow_mw.dashboard.pages import Pages
 from shadow_mw.dashboard.selection import RANGES, Selection, now_us, read_selection
@@ -61,6 +61,7 @@ class Board:
             menu,
             overview=overview,
             summary=summary(overview.decision, overview.analysis),
+            criteria=ordered(overview.decision),
             losses=losses(overview.analysis.account),
             paired=paired_rows(overview.analysis),
         )

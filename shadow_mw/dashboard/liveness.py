@@ -54,7 +54,9 @@ def liveness(
     alive = [pulse for pulse in pulses if now_us - pulse.ts_us <= _ALIVE_US]
     last_pulse_us = max((pulse.ts_us for pulse in pulses), default=None)
     tone, sentence = _judged(alive, last_pulse_us, recent, last_exchange_us, now_us)
-    is_silent = not alive and last_pulse_us is not None and last_pulse_us > (last_exchange_us or 0)
+    is_silent = (
+        tone != "pass" and not alive and last_pulse_us is not None and last_pulse_us > (last_exchange_us or 0)
+    )
     return Liveness(
         tone=tone,
         sentence=sentence,

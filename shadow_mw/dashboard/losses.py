@@ -6,6 +6,7 @@ import msgspec
 
 from shadow_mw.analysis.account import Account
 from shadow_mw.analysis.analysis import Analysis
+from shadow_mw.analysis.criteria import Criterion
 from shadow_mw.analysis.decision import Decision
 from shadow_mw.dashboard.words import counted, limit, moment
 from shadow_mw.stats import Estimate
@@ -66,6 +67,11 @@ def losses(account: Account) -> Losses:
         stack=_stack(rows),
         skipped=tuple((_plain(name), n) for name, n in account.skipped.items() if n),
     )
+
+
+def ordered(decision: Decision) -> tuple[Criterion, ...]:
+    """The criteria, first those that stand in the way."""
+    return tuple(sorted(decision.criteria, key=lambda one: ("fail", "unknown", "pass").index(one.status)))
 
 
 def summary(decision: Decision, analysis: Analysis) -> str:

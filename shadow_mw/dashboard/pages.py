@@ -20,6 +20,7 @@ _FILTERS = {
     "limit": words.limit,
     "points": words.points,
     "duration": words.duration,
+    "signed": words.signed,
     "us": words.microseconds,
     "counted": words.counted,
     "times": words.times,

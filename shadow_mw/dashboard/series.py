@@ -89,8 +89,7 @@ def traffic_series(found: Sequence[TrafficStep], step_us: int) -> Series | None:
             Line(
                 label="eligible",
                 values=tuple(0 if step is None else step.eligible for _, step in steps),
-                ink="production",
-                style="area",
+                ink="text",
             ),
             Line(
                 label="answered by both",
@@ -98,7 +97,7 @@ def traffic_series(found: Sequence[TrafficStep], step_us: int) -> Series | None:
                     0 if step is None else sum(step.counts.get(word, 0) for word in _ASKED_AND_ANSWERED)
                     for _, step in steps
                 ),
-                ink="shadow",
+                ink="pass",
                 style="area",
             ),
         ),

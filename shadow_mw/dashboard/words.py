@@ -56,6 +56,11 @@ def duration(seconds: float | None) -> str:
     return f"{sign}{size * 1e6:.0f}{_GAP}µs"
 
 
+def signed(seconds: float | None) -> str:
+    """A difference of durations, with its sign."""
+    return f"+{duration(seconds)}" if seconds is not None and 0 < seconds < math.inf else duration(seconds)
+
+
 def microseconds(us: float | None) -> str:
     """A duration that is given in microseconds."""
     return NOTHING if us is None else duration(us / 1e6)

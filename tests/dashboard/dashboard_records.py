@@ -22,8 +22,8 @@ SHADOWS = ("forest-v8", "linear-v3")
 COUNTRIES = ("in", "de", "fr", "us", "jp", "br")
 DEVICES = ("phone", "desktop", "tablet")
 #: How often a shadow disagrees where nothing is special; one country is four times as bad.
-DISAGREES = {"forest-v8": 0.0025, "linear-v3": 0.03}
-WORST = ("forest-v8", "in", 9.0)
+DISAGREES = {"forest-v8": 0.0015, "linear-v3": 0.03}
+WORST = ("forest-v8", "in", 25.0)
 _BATCH = 20_000
 
 
@@ -107,7 +107,7 @@ class Day:
         )
         for shadow in SHADOWS:
             self._count(ts_us, route, shadow, "eligible")
-            if shadow == SHADOWS[0] and self._is_outage(ts_us) and number % 40:
+            if shadow == SHADOWS[0] and self._is_outage(ts_us) and number % 120:
                 self._count(ts_us, route, shadow, "circuit_open")
                 continue
             if draw.random() < 0.001:

@@ -64,6 +64,9 @@
         pen.moveTo(left, y);
         pen.lineTo(left + width, y);
         pen.stroke();
+        pen.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+        pen.textAlign = "right";
+        if (width > 500 * devicePixelRatio) pen.fillText(`gate ${+(100 * gate).toFixed(4)} %`, left + width - 4, y - 5 * devicePixelRatio);
         pen.restore();
       },
     },
@@ -102,7 +105,7 @@
         { label: "at", value: (_, ts) => ts == null ? "" : new Date(ts * 1e3).toISOString().slice(0, 16).replace("T", " ") },
         ...chart.lines.map((line) => ({ ...drawnLine(line), value: (_, v) => v == null ? "–" : write(v) })),
       ],
-      bands: chart.band ? [{ series: [chart.band[0] + 1, chart.band[1] + 1], fill: faint(colour("shadow"), 0.18) }] : [],
+      bands: chart.band ? [{ series: [chart.band[0] + 1, chart.band[1] + 1], fill: faint(colour("shadow"), 0.15) }] : [],
       plugins: chart.gate == null ? [] : [gateLine(chart.gate)],
     }, [chart.times, ...chart.lines.map((line) => line.values)], place);
     charts.set(place, { plot, width: place.clientWidth });
