@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import psycopg
 
 _SESSION = {
-    # As with files, a power cut may cost what came in the last moment. Nothing waits for the disk.
-    "synchronous_commit": "off",
     "statement_timeout": "30s",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
@@ -110,17 +108,22 @@ class PostgresStore:
         return self._connection
 
     def _make_room(self, connection: psycopg.Connection[Any], rows: dict[type, list[list[Any]]]) -> None:
+        self._drop_old(connection)
         for kind, several in rows.items():
             place = kind.__struct_fields__.index("ts_us")  # type: ignore[attr-defined] # every struct has it
             days = {(kind, values[place] // DAY_US) for values in several} - self._days
             make_days(connection, _NAMES[kind], [day for _, day in days])
             self._days |= days
+
+    def _drop_old(self, connection: psycopg.Connection[Any]) -> None:
+        """Drop what is too old, once a day and connection."""
         today = int(self._clock() * 1e6) // DAY_US
-        if self._pruned != today:
-            self._pruned = today
-            oldest = int((self._clock() - self._retention_days * 86_400) * 1e6) // DAY_US
-            drop_days(connection, oldest)
-            self._days = {(kind, day) for kind, day in self._days if day >= oldest}
+        if self._pruned == today:
+            return
+        self._pruned = today
+        oldest = int((self._clock() - self._retention_days * 86_400) * 1e6) // DAY_US
+        drop_days(connection, oldest)
+        self._days = {(kind, day) for kind, day in self._days if day >= oldest}
 
     def _let_go(self) -> None:
         connection = self._connection

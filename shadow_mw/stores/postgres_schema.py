@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SCHEMA = "shadow_mw"
 FORMAT_VERSION = 1
 DAY_US = 86_400_000_000
+_FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 #: Any number will do, as long as all workers use the same.
 _DDL_LOCK = 7_313_091_544_208
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '500ms'"
@@ -104,16 +105,23 @@ def drop_days(connection: psycopg.Connection[Any], before: int) -> None:
 
 
 def partition(table: str, day: int) -> str:
-    """The name of a day's partition, as `comparisons_20261122`."""
-    moment = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(days=day)
-    return f"{table}_{moment:%Y%m%d}"
+    """The name of a day's partition, as `comparisons_20261122`.
+
+    Raises:
+        StoreError: it is a day that no calendar has.
+
+    """
+    try:
+        return f"{table}_{dt.date.fromordinal(_FIRST_DAY + day):%Y%m%d}"
+    except (OverflowError, ValueError):
+        raise StoreError(f"a record's time is out of range: {day} days after 1970") from None
 
 
 def _day_of(name: str) -> int | None:
     match = re.fullmatch(rf"(?:{'|'.join(TABLES)})_(\d{{4}})(\d\d)(\d\d)", name)
     if match is None:
         return None
-    return dt.date(*map(int, match.groups())).toordinal() - dt.date(1970, 1, 1).toordinal()
+    return dt.date(*map(int, match.groups())).toordinal() - _FIRST_DAY
 
 
 def _only_one(connection: psycopg.Connection[Any]) -> None:

@@ -43,6 +43,13 @@ def _text(value: Any) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
+def _count(value: Any) -> int:
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{number} has more than 64 bits")
+    return number
+
+
 def _number(value: Any) -> float | None:
     number = float(value)
     return number if math.isfinite(number) else None
@@ -57,14 +64,14 @@ def _words(entries: Any) -> dict[str, str]:
 
 
 def _counts(entries: Any) -> dict[str, int]:
-    return {_text(key): int(value) for key, value in entries.items()}
+    return {_text(key): _count(value) for key, value in entries.items()}
 
 
 _CLEANERS: dict[Shape, Callable[[Any], Any]] = {
     "text": _text,
     "word": _text,
     "flag": bool,
-    "count": int,
+    "count": _count,
     "number": _number,
     "texts": _texts,
     "words": _words,

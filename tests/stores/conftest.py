@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from store_servers import HOW_POSTGRES, Postgres, find_postgres, running_postgres
 
 from shadow_mw.stores.segments import SegmentStore
 
@@ -46,3 +47,18 @@ def start_child() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for child in children:
         with child:
             child.kill()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Postgres]:
+    programs = find_postgres()
+    if programs is None:
+        pytest.skip(HOW_POSTGRES)
+    with running_postgres(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def database(cluster: Postgres) -> str:
+    """The URL of a new and empty database on a running server."""
+    return cluster.new_database()

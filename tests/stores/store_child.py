@@ -28,6 +28,18 @@ def write(folder: str, name: str, segment_bytes: str, batches: str) -> None:
     store.close()
 
 
+def postgres(url: str, name: str, batches: str) -> None:
+    """As `write`, into a database."""
+    from shadow_mw.stores.postgres import PostgresStore
+
+    store = PostgresStore(url, retention_days=100_000)
+    for batch in range(int(batches)):
+        size = batch % 17 + 1
+        store.write(comparisons(f"{name}.{batch}", size, features="x" * (batch % 13 * 100)))
+        say(f"{name}.{batch} {size}")
+    store.close()
+
+
 def compact_until(folder: str, step: str, number: str) -> None:
     """Compact, and die at the numbered occurrence of a step."""
     left = int(number)
