@@ -172,5 +172,5 @@ def _raw_path(scope: Scope, path: str) -> str:
     raw = scope.get("raw_path")
     if raw is None:
         return quoted_path(path)
-    root_path = scope.get("root_path", "")
-    return _app_path(raw.decode("latin-1"), quote(root_path, safe="/") if root_path else "")
+    root_path, text = scope.get("root_path", ""), raw.decode("latin-1")
+    return _app_path(text, quote(root_path, safe="/")) if root_path else text

@@ -16,7 +16,7 @@ from shadow_mw.queues.outbox import Outbox
 
 _TICK_SECONDS = 1.0
 #: For how long exchanges gather under traffic: a thread or process that wakes costs as much as tens of them.
-_GATHER_SECONDS = 0.05
+_GATHER_SECONDS = 0.1
 _READ_BYTES = 64 * 1024
 _FRAME_LIMIT_BYTES = 16 * 2**20
 _CUT_SECONDS = 1.0
