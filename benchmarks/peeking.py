@@ -2,7 +2,8 @@
 
 First table: the true agreement lies exactly at the gate, and the gate is asked every so many requests until
 it says promote (or reject). Second table: how many requests it needs until it says what is true, by the
-median. Requests are drawn at random; no traffic is sent. A few seconds.
+median. Third table: the same as the first for the error rate, where the true increase lies exactly at the
+limit. Requests are drawn at random; no traffic is sent. About half a minute.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from shadow_mw.stats.increase import increase_bounds
+from shadow_mw.stats.mcnemar import error_increase
 from shadow_mw.stats.sequence import log_evidence_above
 
 Rule = Callable[[Any, Any, float], Any]
@@ -85,8 +88,39 @@ def needed(rule: Rule, given: argparse.Namespace, share: float) -> float:
     return float(np.median(np.concatenate(first)))
 
 
+def wrong_increases(given: argparse.Namespace) -> Iterator[tuple[str, float, float]]:
+    """For each interval the shares of runs that ever pass and ever fail an increase that is at the limit."""
+    random, looks = np.random.default_rng(given.seed), given.requests // (5 * given.every)
+    runs = max(1, given.runs // 20)
+    cells = (_INCREASE + 0.002, 0.002, 0.003, 0.995 - 0.002 - _INCREASE)
+    wrong = {name: [0, 0] for name in _INTERVALS}
+    for _ in range(runs):
+        seen = random.multinomial(5 * given.every, cells, looks).cumsum(axis=0).tolist()
+        for name, interval in _INTERVALS.items():
+            ends = [interval(*counts, given.confidence) for counts in seen]
+            wrong[name][0] += any(high <= _INCREASE for _, high in ends)
+            wrong[name][1] += any(low > _INCREASE for low, _ in ends)
+    for name, (passed, failed) in wrong.items():
+        yield name, passed / runs, failed / runs
+
+
+def newcombe(shadow: int, production: int, both: int, neither: int, confidence: float) -> tuple[float, float]:
+    """Each end by itself at `confidence`: right for one look."""
+    found = error_increase(neither, shadow, production, both, 2 * confidence - 1)
+    return found.low, found.high
+
+
+def bets(shadow: int, production: int, both: int, neither: int, confidence: float) -> tuple[float, float]:
+    """The bounds of `increase_bounds`: right for any number of looks."""
+    return increase_bounds(shadow, production, shadow + production + both + neither, confidence)
+
+
+_INCREASE = 0.001
+_INTERVALS = {"one-sided Newcombe, every look": newcombe, "one-sided bets, every look": bets}
+
+
 def tables(given: argparse.Namespace) -> Iterator[str]:
-    """Both tables as lines of Markdown."""
+    """All tables as lines of Markdown."""
     once, always, both = (
         wilson(given.confidence),
         sequence(given.confidence),
@@ -111,6 +145,11 @@ def tables(given: argparse.Namespace) -> Iterator[str]:
         counts = [needed(rule, given, share) for rule in (always, both)]
         cells = [f"{count:,.0f}" if math.isfinite(count) else f"over {_LONGEST:,}" for count in counts]
         yield f"| {share} | {cells[0]} | {cells[1]} |"
+    yield f"\nTrue increase of the error rate at the limit of {_INCREASE}; a look every {5 * given.every}:\n"
+    yield "| rule | wrongly passed | wrongly failed |"
+    yield "|---|---|---|"
+    for name, passed, failed in wrong_increases(given):
+        yield f"| {name} | {100 * passed:.1f} % | {100 * failed:.1f} % |"
 
 
 def arguments() -> argparse.Namespace:
