@@ -6,7 +6,9 @@ import pytest
 from asgi_driver import chunked, http_scope, run
 
 from shadow_mw import SettingsError, ShadowMiddleware
+from shadow_mw.choices import parse_choices
 from shadow_mw.settings import load_settings, origin, unknown_variables
+from shadow_mw.values import parse_segments
 
 GOOD = {"targets": "http://127.0.0.1:9000", "routes": "POST /predict"}
 
@@ -35,6 +37,32 @@ def test_several_targets_and_routes(monkeypatch):
         "b=https://models.example/v2/score",
     ]
     assert [str(route) for route in settings.routes] == ["POST /predict", "POST /v1/models/{name}:predict"]
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("auto", None),
+        (" None ", {}),
+        ("country=user.country, user.age", {"country": "user.country", "user.age": "user.age"}),
+        (
+            "a=join(',', tags), b=x[?y=='1,2'] | [0].z\nc",
+            {"a": "join(',', tags)", "b": "x[?y=='1,2'] | [0].z", "c": "c"},
+        ),
+        ("adult = age >= `18`", {"adult": "age >= `18`"}),
+        ("user.plan == 'gold'", {"user.plan == 'gold'": "user.plan == 'gold'"}),
+    ],
+)
+def test_segments_are_paths_with_or_without_a_name(text, paths):
+    assert parse_segments(load_settings(segments=text).segments) == paths
+
+
+def test_comparators_and_segments_may_be_given_as_a_list():
+    settings = load_settings(**GOOD, compare=["POST /predict=label", "*=close"], segments=["a", "b=c"])
+    choices = {route: str(choice) for route, choice in parse_choices(settings.compare).items()}
+    assert choices == {"POST /predict": "label", "*": "close"}
+    assert parse_segments(settings.segments) == {"a": "a", "b": "c"}
+    assert str(parse_choices(load_settings().compare)["*"]) == "auto"
 
 
 def test_sizes_are_written_as_people_write_them():
@@ -68,6 +96,12 @@ def test_sizes_are_written_as_people_write_them():
         ("PREDICTION", "a[", "is not JMESPath"),
         ("COMPARE", "nearly", "use auto, exact, close, label"),
         ("COMPARE", "python:no_such_module:f", "SHADOW_COMPARE"),
+        ("COMPARE", "vector(2)", "vector takes a number from 0 to 1"),
+        ("COMPARE", "/predict=label", "'/predict' is not a route"),
+        ("COMPARE", "POST /embed=vector", "names POST /embed, which is not in SHADOW_ROUTES: POST /predict"),
+        ("SEGMENTS", "country=user.", "SHADOW_SEGMENTS: 'user.' is not JMESPath"),
+        ("SEGMENTS", "a=x, a=y", "'a=y' needs a path and a name of its own"),
+        ("SEGMENTS", "a=", "'a=' needs a path"),
         ("IGNORE", "a[", "SHADOW_IGNORE"),
         ("REQUEST_ID_HEADER", "X Request", "SHADOW_REQUEST_ID_HEADER"),
         ("TRACE", "none", "'same' or 'linked'"),
