@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from shadow_mw.cli.where import add_store_argument
 from shadow_mw.exceptions import MissingExtraError, SettingsError
 
 SUMMARY = "a web page over a store: the verdict, the figures, every disagreement"
@@ -18,7 +19,7 @@ HOST, PORT = "127.0.0.1", 8400
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--store", metavar="PLACE", help="the store's folder or URL (default: SHADOW_STORE)")
+    add_store_argument(parser)
     parser.add_argument("--host", default=HOST, help=f"the address to listen at (default: {HOST})")
     parser.add_argument(
         "--port", type=int, default=PORT, help=f"the port; 0 takes a free one (default: {PORT})"

@@ -22,6 +22,8 @@ T = TypeVar("T")
 #: quarter of a core, however large the store.
 _GOOD_SECONDS = 2.0
 _GOOD_TIMES = 4.0
+#: While no file of the store changed, it is good for longer; not for ever, since "the last hour" moves on.
+_UNCHANGED_TIMES = 15.0
 _KEPT = 64
 _AT_ONCE = 2
 
@@ -29,7 +31,7 @@ _AT_ONCE = 2
 class Answers:
     """A cache of answers in front of a store. Thread-safe; answers are made on threads, two at once.
 
-    Whoever asks for what is being made waits for it. An answer stays good while no file of the store changes.
+    Whoever asks for what is being made waits for it. It stays good for longer while no file of the store changes.
     """
 
     def __init__(self, store: str, open_reader: Callable[[str], Reader]) -> None:
@@ -128,16 +130,19 @@ class _Entry:
         self.lock = threading.Lock()
         self.answer: object = None
         self.version: Hashable = None
-        self._good_until = 0.0
-        self._is_made = False
+        self._made_at = float("-inf")
+        self._good_seconds = 0.0
 
     def keep(self, seconds: float) -> None:
         """Keep the answer, which took so long to make."""
-        self._is_made = True
-        self._good_until = time.monotonic() + max(_GOOD_SECONDS, _GOOD_TIMES * seconds)
+        self._made_at = time.monotonic()
+        self._good_seconds = max(_GOOD_SECONDS, _GOOD_TIMES * seconds)
 
     def is_good(self, version: Callable[[], Hashable]) -> bool:
-        """True while it is young, or nothing has changed since."""
-        if not self._is_made:
+        """True while it is young, or not old and nothing has changed since."""
+        age = time.monotonic() - self._made_at
+        if age < self._good_seconds:
+            return True
+        if age >= _UNCHANGED_TIMES * self._good_seconds or self.version is None:
             return False
-        return time.monotonic() < self._good_until or (self.version is not None and self.version == version())
+        return self.version == version()

@@ -12,21 +12,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from shadow_mw import questions
+from shadow_mw.analysis.choice import chosen_shadow
 from shadow_mw.analysis.criteria import Criteria
+from shadow_mw.analysis.decision import decide_over
 from shadow_mw.dashboard.answers import Answers
 from shadow_mw.dashboard.contrast import contrast
-from shadow_mw.dashboard.gate import STATUS, gate_answer, read_criteria, read_last_us
+from shadow_mw.dashboard.gate import STATUS, gate_answer, read_criteria, read_last_seconds
+from shadow_mw.dashboard.liveness import liveness
 from shadow_mw.dashboard.losses import losses, ordered, paired_rows, summary
-from shadow_mw.dashboard.overview import Menu, Verdict, make_overview, make_verdict, read_menu
+from shadow_mw.dashboard.overview import Menu, make_overview, make_verdict, read_menu
 from shadow_mw.dashboard.pages import Pages
 from shadow_mw.dashboard.selection import RANGES, Selection, now_us, read_selection
 from shadow_mw.exceptions import SettingsError, StoreError
 from shadow_mw.protocols import Reader
+from shadow_mw.scope import Scope
 
 T = TypeVar("T")
 
 PAGE_ROWS = 50
 _LONGEST_ID = 100
+_JSON = "application/json"
 
 
 class Board:
@@ -60,6 +65,7 @@ class Board:
             selection,
             menu,
             overview=overview,
+            now=liveness(overview.signs, now_us()),
             summary=summary(overview.decision, overview.analysis),
             criteria=ordered(overview.decision),
             losses=losses(overview.analysis.account),
@@ -104,17 +110,28 @@ class Board:
 
     async def analysis(self, request: Request) -> Response:
         """The analysis as JSON."""
-        verdict = await self._verdict(request.query_params)
-        return Response(msgspec.json.encode(verdict), media_type="application/json")
+        query = request.query_params
+        selection, criteria = read_selection(query), read_criteria(query, self._criteria)
+        verdict = await self._ask(
+            ("verdict", selection, criteria),
+            lambda reader: make_verdict(reader, _named_scope(reader, selection), criteria),
+        )
+        return Response(msgspec.json.encode(verdict), media_type=_JSON)
 
     async def gate(self, request: Request) -> Response:
-        """The decision as JSON for Argo Rollouts (GET), as a status for Flagger (POST)."""
-        query = dict(request.query_params)
-        if request.method == "POST":
-            query |= await _metadata(request)
-        decision = (await self._verdict(query)).decision
-        status = STATUS[decision.verdict] if request.method == "POST" else 200
-        return JSONResponse(gate_answer(decision), status)
+        """The decision as JSON for Argo Rollouts (GET), and as a status for Flagger (POST)."""
+        is_posted = request.method == "POST"
+        query = dict(request.query_params) | (await _metadata(request) if is_posted else {})
+        selection, last_seconds = read_selection(query), read_last_seconds(query)
+        criteria = read_criteria(query, self._criteria)
+        decision = await self._ask(
+            ("gate", selection, criteria, last_seconds),
+            lambda reader: decide_over(
+                reader, _named_scope(reader, selection), criteria, last_seconds=last_seconds
+            ),
+        )
+        status = STATUS[decision.verdict] if is_posted else 200
+        return Response(gate_answer(decision), status, media_type=_JSON)
 
     async def health(self, request: Request) -> Response:
         """That this process is up."""
@@ -138,18 +155,6 @@ class Board:
             return None
         return read_menu(found, selection)
 
-    async def _verdict(self, query: Mapping[str, str]) -> Verdict:
-        selection = read_selection(query)
-        criteria, last_us = read_criteria(query, self._criteria), read_last_us(query)
-        menu = await self._menu(selection)
-        if menu is None or not menu.shadow:
-            raise StoreError("the store holds no exchange yet")
-        scope = selection.scope(menu.shadow, now_us())
-        return await self._ask(
-            ("verdict", scope, criteria, last_us),
-            lambda reader: make_verdict(reader, scope, criteria, last_us),
-        )
-
     async def _ask(self, key: Any, make: Callable[[Reader], T]) -> T:
         return await self._answers.ask(key, make)
 
@@ -159,6 +164,12 @@ class Board:
         return self._pages.respond(
             request, name, selection=selection, menu=menu, ranges=RANGES, store=self._answers.place, **values
         )
+
+
+def _named_scope(reader: Reader, selection: Selection) -> Scope:
+    """The scope of what a program asks: unlike a person it must name the shadow where there are several."""
+    shadow = chosen_shadow(reader, selection.shadow or None, selection.route or None)
+    return selection.scope(shadow, now_us())
 
 
 def _listing(query: Mapping[str, str]) -> dict[str, Any]:
@@ -184,7 +195,9 @@ async def _metadata(request: Request) -> dict[str, str]:
 
 def _sentence(error: Exception) -> tuple[int, str]:
     if isinstance(error, HTTPException):
+        if error.detail == "Not Found":
+            return 404, "There is no such page."
         return error.status_code, str(error.detail)
-    if isinstance(error, SettingsError):
-        return 400, f"{error}."
-    return 503, f"{str(error)[:1].upper()}{str(error)[1:]}."
+    sentence = str(error).rstrip(".")
+    status = 400 if isinstance(error, SettingsError) else 503
+    return status, f"{sentence[:1].upper()}{sentence[1:]}."

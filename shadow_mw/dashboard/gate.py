@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -12,8 +11,8 @@ from shadow_mw.analysis.criteria import Criteria, load_criteria
 from shadow_mw.analysis.decision import Decision
 from shadow_mw.exceptions import SettingsError
 
-_UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
-_SPAN = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LENGTH = re.compile(r"(\d{1,6})([smhdw])")
 #: Flagger goes on at 2xx and waits or rolls back at everything else; Argo Rollouts reads the body.
 STATUS = {"promote": 200, "hold": 409, "not enough data": 425}
 
@@ -30,8 +29,8 @@ def read_criteria(query: Mapping[str, str], defaults: Criteria) -> Criteria:
     return load_criteria(given)
 
 
-def read_last_us(query: Mapping[str, str]) -> int | None:
-    """The length of the recent window, `last=24h`, in microseconds; None where none is asked for.
+def read_last_seconds(query: Mapping[str, str]) -> float | None:
+    """The length of the second window, as in `last=24h`; None where none is asked for.
 
     Raises:
         SettingsError: it is no such length.
@@ -40,18 +39,20 @@ def read_last_us(query: Mapping[str, str]) -> int | None:
     text = query.get("last", "")
     if not text:
         return None
-    found = _SPAN.fullmatch(text)
+    found = _LENGTH.fullmatch(text)
     if found is None or not int(found[1]):
-        raise SettingsError(f"last is {text!r}: write a number and s, m, h or d, as in 24h")
-    return int(found[1]) * _UNITS_US[found[2]]
+        raise SettingsError(f"last is {text!r}: write 90s, 30m, 24h, 7d or 2w")
+    return float(found[1]) * _UNITS[found[2]]
 
 
-def gate_answer(decision: Decision) -> dict[str, Any]:
-    """The decision as JSON: `verdict` in words, `result` true for promote alone."""
-    return {
-        "verdict": decision.verdict,
-        "result": decision.verdict == "promote",
-        "sentence": decision.sentence,
-        "shadow": decision.shadow,
-        "criteria": msgspec.to_builtins(decision.criteria),
-    }
+def gate_answer(decision: Decision) -> bytes:
+    """The decision as JSON: `verdict` in words, `result` true for promote alone; no bound is null."""
+    return msgspec.json.encode(
+        {
+            "verdict": decision.verdict,
+            "result": decision.verdict == "promote",
+            "sentence": decision.sentence,
+            "shadow": decision.shadow,
+            "criteria": decision.criteria,
+        }
+    )

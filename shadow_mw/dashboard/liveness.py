@@ -47,10 +47,20 @@ class Liveness(msgspec.Struct, frozen=True, kw_only=True):
     """Workers that gave a sign of life lately."""
 
 
-def liveness(
-    pulses: Sequence[Pulse], recent: Counter[str], last_exchange_us: int | None, now_us: int
-) -> Liveness:
-    """What the latest signs of life of one shadow, and what was counted of it lately, say together."""
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store knows of a shadow's last minutes. Immutable."""
+
+    pulses: tuple[Pulse, ...]
+    """The latest of each worker."""
+    recent: dict[str, int]
+    """What was counted lately, by the words of the books."""
+    last_exchange_us: int | None
+
+
+def liveness(signs: Signs, now_us: int) -> Liveness:
+    """What the signs say together now."""
+    pulses, last_exchange_us = signs.pulses, signs.last_exchange_us
+    recent = Counter(signs.recent)
     alive = [pulse for pulse in pulses if now_us - pulse.ts_us <= _ALIVE_US]
     last_pulse_us = max((pulse.ts_us for pulse in pulses), default=None)
     tone, sentence = _judged(alive, last_pulse_us, recent, last_exchange_us, now_us)

@@ -11,7 +11,7 @@ from shadow_mw import questions
 from shadow_mw.analysis.analysis import Analysis, analyse
 from shadow_mw.analysis.criteria import Criteria
 from shadow_mw.analysis.decision import Decision, decide
-from shadow_mw.dashboard.liveness import RECENT_US, Liveness, liveness
+from shadow_mw.dashboard.liveness import RECENT_US, Signs
 from shadow_mw.dashboard.selection import Selection
 from shadow_mw.dashboard.series import Series, agreement_series, latency_series, traffic_series
 from shadow_mw.dashboard.shapes import Shape, difference_shape, latency_shape
@@ -60,7 +60,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     analysis: Analysis
     decision: Decision
     criteria: Criteria
-    liveness: Liveness
+    signs: Signs
     charts: Charts
     disagreements: tuple[Listed, ...]
     """The newest."""
@@ -82,20 +82,15 @@ def read_menu(found: Sequence[Seen], selection: Selection) -> Menu:
     )
 
 
-def make_verdict(reader: Reader, scope: Scope, criteria: Criteria, last_us: int | None = None) -> Verdict:
-    """The analysis of a scope, and the decision; with `last_us` over a second window of that length too.
+def make_verdict(reader: Reader, scope: Scope, criteria: Criteria) -> Verdict:
+    """The analysis of a scope, and the decision.
 
     Raises:
         StoreError: the store could not be read.
 
     """
     analysis = analyse(reader, scope, confidence=criteria.confidence)
-    recent = None
-    if last_us is not None:
-        since_us = max((analysis.last_us or 0) - last_us, scope.since_us or 0)
-        within = msgspec.structs.replace(scope, since_us=since_us)
-        recent = analyse(reader, within, confidence=criteria.confidence)
-    return Verdict(analysis=analysis, decision=decide(analysis, criteria, recent))
+    return Verdict(analysis=analysis, decision=decide(analysis, criteria))
 
 
 def make_overview(reader: Reader, scope: Scope, criteria: Criteria, menu: Menu, now_us: int) -> Overview:
@@ -112,7 +107,7 @@ def make_overview(reader: Reader, scope: Scope, criteria: Criteria, menu: Menu, 
         analysis=analysis,
         decision=verdict.decision,
         criteria=criteria,
-        liveness=_liveness(reader, menu, now_us),
+        signs=_signs(reader, menu, now_us),
         charts=_charts(reader, scope, criteria, step_for(length_us)),
         disagreements=questions.listing(reader, scope, only="disagree", limit=LISTED),
         per_minute=analysis.account.eligible / max(length_us / _MINUTE_US, 1.0),
@@ -138,14 +133,13 @@ def _charts(reader: Reader, scope: Scope, criteria: Criteria, step_us: int) -> C
     )
 
 
-def _liveness(reader: Reader, menu: Menu, now_us: int) -> Liveness:
+def _signs(reader: Reader, menu: Menu, now_us: int) -> Signs:
     lately = questions.books(reader, Scope(shadow=menu.shadow, since_us=now_us - RECENT_US))
     newest = questions.listing(reader, Scope(shadow=menu.shadow, since_us=now_us - RECENT_US), limit=1)
-    return liveness(
-        [pulse for pulse in questions.pulses(reader) if pulse.shadow == menu.shadow],
-        sum(lately.values(), Counter()),
-        newest[0].ts_us if newest else menu.last_us,
-        now_us,
+    return Signs(
+        pulses=tuple(pulse for pulse in questions.pulses(reader) if pulse.shadow == menu.shadow),
+        recent=sum(lately.values(), Counter()),
+        last_exchange_us=newest[0].ts_us if newest else menu.last_us,
     )
 
 
