@@ -14,6 +14,9 @@ class Keywords(TypedDict, total=False):
     enabled: bool
     targets: str | Sequence[str]
     routes: str | Sequence[str]
+    control: str | None
+    control_rate: float
+    control_routes: str | Sequence[str]
     mode: Mode
     queue: str
     sample_rate: float

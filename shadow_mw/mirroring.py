@@ -12,7 +12,9 @@ from shadow_mw.choices import parse_choices, strangers
 from shadow_mw.records import Mode
 from shadow_mw.targets import Target
 from shadow_mw.values import (
+    CONTROL,
     ComparatorNames,
+    Control,
     LowerNames,
     Names,
     Path,
@@ -52,6 +54,20 @@ class MirroringSettings(BaseSettings):
         (),
         description="The predict routes: `POST /predict, POST /v1/models/{name}:predict`. "
         "Needed as soon as there is a target.",
+    )
+    control: Control = Field(
+        None,
+        description="A second copy of production, whose differences from production are noise: its URL, or "
+        "`self` to ask production itself once more. A small share of the exchanges goes there too, and a "
+        "shadow is held to what it differs more. Not set: no control.",
+    )
+    control_rate: float = Field(
+        0.02, gt=0.0, le=1.0, description="The share of mirrored exchanges that the control is asked too."
+    )
+    control_routes: Routes = Field(
+        (),
+        description="The routes on which the control may be asked; empty is all of `SHADOW_ROUTES`. `self` "
+        "needs them: name those that may safely be asked twice.",
     )
     mode: Mode = Field(
         "async",
@@ -188,6 +204,8 @@ class MirroringSettings(BaseSettings):
         names = [target.name for target in targets]
         if len(set(names)) < len(names):
             raise ValueError("two shadows have the same name: write name=URL, name=URL")
+        if CONTROL in names:
+            raise ValueError(f"no shadow can be called {CONTROL}: that is production's own twin")
         return targets
 
     @model_validator(mode="after")
@@ -195,7 +213,12 @@ class MirroringSettings(BaseSettings):
         if self.targets and not self.routes:
             raise ValueError("SHADOW_ROUTES is not set: name the predict route, as in 'POST /predict'")
         self._refuse_strange_routes()
-        least = 2 * self.max_body_bytes * max(len(self.targets), 1)
+        if self.control is not None and self.control.url == "self" and not self.control_routes:
+            raise ValueError(
+                "SHADOW_CONTROL is self, and SHADOW_CONTROL_ROUTES is not set: name the routes that may "
+                "safely be asked twice, as in 'POST /predict'"
+            )
+        least = 2 * self.max_body_bytes * max(len(self.targets) + (self.control is not None), 1)
         if self.queue_bytes < least:
             raise ValueError(
                 f"SHADOW_QUEUE_BYTES is {self.queue_bytes}, too small for one exchange a shadow: "

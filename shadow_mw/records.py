@@ -10,6 +10,8 @@ Mode: TypeAlias = Literal["async", "sync"]
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 Verdict: TypeAlias = Literal["agree", "disagree", "incomparable", "none"]
 
+Role: TypeAlias = Literal["shadow", "control"]
+
 #: Where an eligible request can end; exactly one a shadow (design: closed books).
 Bucket: TypeAlias = Literal[
     "compared",
@@ -152,7 +154,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     route: str
     method: str
     shadow: str
-    role: Literal["shadow", "control"] = "shadow"
+    role: Role = "shadow"
+    """`control` is production's own twin, whose differences are noise."""
     production_version: str = ""
     shadow_version: str = ""
     sample_rate: float = 1.0

@@ -18,6 +18,9 @@ _NAMED_PATH = re.compile(r"([\w .-]*?)\s*=(?!=)(.*)", re.DOTALL)
 #: The kernel takes 107 bytes of path.
 _LONGEST_SOCKET = len("unix://") + 107
 
+#: The name of production's own twin in records, spans and metrics.
+CONTROL = "control"
+
 
 def _items(value: object) -> object:
     """Split `a, b` and one-per-line text into its items; anything that is no text stays as it is."""
@@ -121,7 +124,21 @@ def _valid_path(expression: str) -> str:
     return expression
 
 
+def _control(value: object) -> object:
+    """The control of `SHADOW_CONTROL`: a URL, `self`, or nothing."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().removeprefix(f"{CONTROL}=")
+    if not text:
+        return None
+    target = Target(CONTROL, "self") if text == "self" else parse_target(text)
+    if target.is_python:
+        raise ValueError(f"{text!r} is not a second copy of production: give its URL, or self")
+    return Target(CONTROL, target.url)
+
+
 Targets = Annotated[tuple[Target, ...], BeforeValidator(_each(parse_target))]
+Control = Annotated[Target | None, BeforeValidator(_control)]
 Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
 Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
 LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]

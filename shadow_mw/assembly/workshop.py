@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from shadow_mw.assembly.control import control_share
 from shadow_mw.assembly.objects import Objects
 from shadow_mw.assembly.shadows import concurrency, make_shadow
 from shadow_mw.assembly.stores import make_store
@@ -58,7 +59,7 @@ def make_worker(
         segments=partial(segments_of, paths=parse_segments(settings.segments)),
     )
     return Worker(
-        [_make_lane(target, settings, objects.get(target.name)) for target in settings.targets],
+        _make_lanes(settings, objects),
         judge,
         Recorder(make_store(settings), books, origin),
         Tracing(telemetry.tracer, queue=settings.queue, linked=settings.trace == "linked"),
@@ -69,8 +70,22 @@ def make_worker(
     )
 
 
-def _make_lane(target: Target, settings: Settings, function: Callable[[Any], Any] | None) -> Lane:
-    shares = len(settings.targets)
+def _make_lanes(settings: Settings, objects: Objects) -> list[Lane]:
+    """One for each target, and one for the control."""
+    make = partial(_make_lane, settings, len(settings.targets) + (settings.control is not None))
+    lanes = [make(target, objects.get(target.name)) for target in settings.targets]
+    if settings.control is not None:
+        lanes.append(make(settings.control, role="control", wants=control_share(settings)))
+    return lanes
+
+
+def _make_lane(
+    settings: Settings,
+    shares: int,
+    target: Target,
+    function: Callable[[Any], Any] | None = None,
+    **policy: Any,
+) -> Lane:
     return Lane(
         target,
         make_shadow(target, settings, function),
@@ -80,4 +95,5 @@ def _make_lane(target: Target, settings: Settings, function: Callable[[Any], Any
         size=max(settings.queue_size // shares, 1),
         size_bytes=int(settings.queue_bytes) // shares,
         headers=lambda request: {settings.request_id_header: request.request_id},
+        **policy,
     )

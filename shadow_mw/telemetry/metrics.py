@@ -60,7 +60,9 @@ class Metrics:
         )
         if comparison.outcome != "circuit_open":
             shadow = _failing(comparison.outcome, comparison.error_type)
-            self._durations.record(comparison.shadow_us / 1e6, {**common, names.ROLE: "shadow", **shadow})
+            self._durations.record(
+                comparison.shadow_us / 1e6, {**common, names.ROLE: comparison.role, **shadow}
+            )
         if comparison.delta is not None and math.isfinite(comparison.delta):
             self._deltas.record(float(comparison.delta), {**common, names.COMPARATOR: comparison.comparator})
 

@@ -35,7 +35,7 @@ SPAN_EXCHANGE = "exchange"
 #: What each span attribute means.
 SPAN_ATTRIBUTES: dict[str, str] = {
     REQUEST_ID: "the id of the request, the same on all its spans",
-    ROLE: "`production` or `shadow`",
+    ROLE: "`production`, `shadow` or `control`",
     SHADOW_NAME: "the name of the shadow",
     MODE: "`async` or `sync`",
     QUEUE: "what stood between the app and the worker, such as `inline:`",
@@ -100,7 +100,7 @@ METRIC_ATTRIBUTES: dict[str, str] = {
     DECISION: "`mirrored`, or why not: `circuit_open`, `queue_full`, `too_large`, `worker_lost`, "
     "`not_sampled`, `loop`, `request_incomplete`",
     VERDICT: "`agree`, `disagree` or `incomparable`",
-    ROLE: "`production` or `shadow`",
+    ROLE: "`production`, `shadow` or `control`",
     COMPARATOR: "the comparator that decided",
     CIRCUIT_STATE: "`closed`, `open` or `half-open`",
     ERROR_TYPE: "why this side failed; only where it failed",

@@ -27,7 +27,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shadow_mw.guard import Guard
-from shadow_mw.records import CapturedRequest, CapturedResponse, Comparison
+from shadow_mw.records import CapturedRequest, CapturedResponse, Comparison, Role
 from shadow_mw.telemetry import names
 from shadow_mw.telemetry.attributes import Value, plain, text, url_attributes
 from shadow_mw.telemetry.context import MARK, as_text
@@ -87,11 +87,11 @@ class ExchangeSpans:
         )
         self.trace_id, self.production_span_id = _ids(self._production, self._parent)
 
-    def ask(self, shadow: str, url: str, *, waited_seconds: float) -> ShadowSpan:
+    def ask(self, shadow: str, url: str, *, role: Role = "shadow", waited_seconds: float) -> ShadowSpan:
         """The span of one shadow that is asked now, by a `url`, after its exchange waited so long."""
         attributes = {
             **self._common,
-            names.ROLE: "shadow",
+            names.ROLE: role,
             names.SHADOW_NAME: text(shadow),
             names.QUEUE_DURATION: plain(waited_seconds),
             **url_attributes(url),

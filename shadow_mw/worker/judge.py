@@ -20,6 +20,7 @@ from shadow_mw.records import (
     Headers,
     Judgement,
     Outcome,
+    Role,
 )
 from shadow_mw.redaction import Redactor
 
@@ -86,6 +87,7 @@ class Judge:
         outcome: Outcome,
         *,
         shadow: str,
+        role: Role = "shadow",
         waited_seconds: float,
         spans: SpanIds = SpanIds(),  # noqa: B008 immutable
     ) -> Comparison:
@@ -102,6 +104,7 @@ class Judge:
             production_span_id=spans.production,
             shadow_span_id=spans.shadow,
             shadow=shadow,
+            role=role,
             bucket=bucket_of(response, outcome, judgement),
             queue_us=_microseconds(waited_seconds),
             comparator=self._comparators.of(request.route).name,

@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from shadow_mw.breaker import Breaker, State
 from shadow_mw.exceptions import CircuitOpen, ShadowError, ShadowStatusError, ShadowTimeout
 from shadow_mw.protocols import Shadow
-from shadow_mw.records import Answer, CapturedRequest, Outcome, ShadowStatistics
+from shadow_mw.records import Answer, CapturedRequest, Outcome, Role, ShadowStatistics
 from shadow_mw.stats import LatencyWindow
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan
@@ -35,8 +35,12 @@ class Lane:
         size: int,
         size_bytes: int,
         headers: Callable[[CapturedRequest], dict[str, str]],
+        role: Role = "shadow",
+        wants: Callable[[CapturedRequest], bool] = lambda request: True,  # noqa: ARG005 every exchange
     ) -> None:
         """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another."""
+        self.role = role
+        self.wants = wants
         self.target = target
         self.production_latency = LatencyWindow()
         self.shadow_latency = LatencyWindow()
@@ -97,7 +101,7 @@ class Lane:
         try:
             with self._breaker.permit():
                 url = self.target.asked_url(request.path)
-                span = spans().ask(self.name, url, waited_seconds=waited_seconds)
+                span = spans().ask(self.name, url, role=self.role, waited_seconds=waited_seconds)
                 started = time.perf_counter()
                 answer = await self._answer(request, {**self._headers(request), **span.headers})
         except CircuitOpen as error:

@@ -109,12 +109,13 @@ class Worker:
             self._answered(message, delivery)
 
     def _trace(self, request: CapturedRequest) -> ExchangeSpans:
-        return self._tracing.begin(request, shadows=len(self._lanes))
+        return self._tracing.begin(request, shadows=sum(lane.wants(request) for lane in self._lanes))
 
     def _begin(self, pending: Pending) -> None:
         self._open[pending.request.exchange_id] = pending
-        pending.open_lanes = list(self._lanes)
-        for lane in self._lanes:
+        lanes = [lane for lane in self._lanes if lane.wants(pending.request)]
+        pending.open_lanes = list(lanes)
+        for lane in lanes:
             if not lane.admit(pending):
                 self._settle(pending, lane, "queue_full")
 
@@ -156,6 +157,7 @@ class Worker:
             response,
             asked.outcome,
             shadow=asked.lane.name,
+            role=asked.lane.role,
             waited_seconds=asked.waited_seconds,
             spans=SpanIds(spans.trace_id, spans.production_span_id, asked.span.span_id),
         )
