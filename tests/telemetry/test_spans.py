@@ -380,6 +380,21 @@ def test_the_sampler_of_the_environment_decides(receiver, monkeypatch, sampler):
     assert receiver.spans() == []
 
 
+def test_the_span_limits_of_the_environment_hold(receiver, monkeypatch):
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "5")
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")
+    monkeypatch.setenv("OTEL_SPAN_LINK_COUNT_LIMIT", "0")
+    telemetry = open_telemetry(reuse=False)
+    exchange = tracing(telemetry).begin(a_request())
+    exchange.end_production(a_response(), "1")
+    ask(exchange).end(a_comparison())
+    telemetry.shutdown(10.0)
+    [asked] = receiver.spans("predict shadow")
+    assert len(asked.attributes) == 5
+    assert max(len(value) for value in asked.attributes.values() if isinstance(value, str)) == 3
+    assert asked.links == ()
+
+
 class Witness(Sampler):
     """Notes the links that a sampler is shown, which are those that a span is created with."""
 
