@@ -126,8 +126,8 @@ class MirroringSettings(BaseSettings):
     )
     compare: ComparatorNames = Field(
         "auto",
-        description="When predictions agree: `auto` (picked by their shape), `exact`, `close` (numbers within "
-        "`SHADOW_RTOL` and `SHADOW_ATOL`), `label` (the top label), `top_k(5)`, `proba(0.05)`, "
+        description="When predictions agree: `auto` (picked by their shape), `exact`, `close` (numbers "
+        "within `SHADOW_RTOL` and `SHADOW_ATOL`), `label` (the top label), `top_k(5)`, `proba(0.05)`, "
         "`vector(0.99)`, `text(0.9)` or `python:module:function`; or one for each route, as in "
         "`POST /predict=label, *=close`.",
     )
