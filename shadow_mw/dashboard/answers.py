@@ -31,7 +31,7 @@ _AT_ONCE = 2
 class Answers:
     """A cache of answers in front of a store. Thread-safe; answers are made on threads, two at once.
 
-    Whoever asks for what is being made waits for it. It stays good for longer while no file of the store changes.
+    Whoever asks for what is being made waits for it. While no file changes an answer stays good for longer.
     """
 
     def __init__(self, store: str, open_reader: Callable[[str], Reader]) -> None:
