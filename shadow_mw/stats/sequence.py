@@ -96,11 +96,8 @@ def log_evidence_above(successes: Any, failures: Any, log_odds: float) -> Any:
 
     log_share, log_rest = -math.log1p(math.exp(-log_odds)), -math.log1p(math.exp(log_odds))
     shape, other = successes + _SHAPE, failures + 1
-    # Of the two equal forms the one whose argument is the smaller one, which floats resolve better.
-    if log_odds < 0:
-        above = special.betaincc(shape, other, math.exp(log_share))
-    else:
-        above = special.betainc(other, shape, math.exp(log_rest))
+    # 1 minus the function of the share itself would lose a small tail.
+    above = special.betainc(other, shape, math.exp(log_rest))
     with np.errstate(divide="ignore"):
         mixture = special.betaln(shape, other) + np.log(above)
     normaliser = math.log(-math.expm1(_SHAPE * log_share) / _SHAPE)

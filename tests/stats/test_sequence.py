@@ -71,6 +71,8 @@ def test_the_bounds_hold_the_share_and_are_wider_than_wilson_of_the_same_error(
 
 
 @given(pair=counts, confidence=confidences, threshold=st.floats(1e-6, 1 - 1e-6))
+@example(pair=(128, 128), confidence=0.75, threshold=0.75)
+@example(pair=(0, 10**8), confidence=0.95, threshold=1e-6)
 @settings(deadline=None)
 def test_the_bounds_and_the_test_say_the_same(
     pair: tuple[int, int], confidence: float, threshold: float
