@@ -13,7 +13,7 @@ from shadow_mw.guard import Guard
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
 from shadow_mw.telemetry.context import current_parent
-from shadow_mw.wire import quoted_path
+from shadow_mw.wire import address_of, quoted_path
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -154,11 +154,19 @@ def _admit(mirror: Mirror, scope: Scope) -> Capture | None:
         capture = mirror.admit(route, _raw_path(scope, path), query, scope["headers"])
         if capture is not None:
             capture.parent = current_parent()
+            if mirror.needs_address:
+                capture.head.address = _address(scope)
             if capture.declares_no_body:  # an app need not read a body that isn't there
                 capture.request_chunk(b"", more=False)
                 mirror.request_complete(capture)
         return capture
     return None
+
+
+def _address(scope: Scope) -> str:
+    """Where the server that called us can be asked; empty where it does not tell, as on a unix socket."""
+    host, port = scope.get("server") or ("", None)
+    return address_of(scope["scheme"], host, port, quote(scope.get("root_path", ""), safe="/"))
 
 
 def _app_path(path: str, root_path: str) -> str:

@@ -29,7 +29,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class Head:
     """What is known of a request before its body: as it came, and read no sooner than it is needed."""
 
-    __slots__ = ("_fields", "_number", "_request_id", "_terms", "named", "path", "query", "route")
+    __slots__ = ("_fields", "_number", "_request_id", "_terms", "address", "named", "path", "query", "route")
 
     def __init__(
         self,
@@ -50,6 +50,8 @@ class Head:
         self.named = dict(reversed(self._fields))
         """Values by name; the first of repeated headers counts."""
         self._request_id = ""
+        self.address = ""
+        """Where production itself can be asked; empty where nobody is going to."""
 
     @property
     def exchange_id(self) -> str:
@@ -88,6 +90,7 @@ class Head:
             tracestate=tracestate,
             sample_rate=self._terms.sample_rate,
             mode=self._terms.mode,
+            address=self.address,
         )
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from shadow_mw.wire import quoted_path
+from shadow_mw.wire import address_of, quoted_path
 
 Environ = Mapping[str, Any]
 
@@ -30,6 +30,14 @@ def raw_path_of(environ: Environ) -> str:
     decoded = environ.get("PATH_INFO", "").encode("latin-1")
     raw = _spelled(environ).removeprefix(quoted_path(environ.get("SCRIPT_NAME", "").encode("latin-1")))
     return raw if raw and unquote_to_bytes(raw) == decoded else quoted_path(decoded)
+
+
+def own_address_of(environ: Environ) -> str:
+    """Where the server that called us can be asked, with the app's prefix; empty where it doesn't tell."""
+    port = environ.get("SERVER_PORT", "")
+    prefix = quoted_path(environ.get("SCRIPT_NAME", "").encode("latin-1"))
+    known_port = int(port) if port.isdigit() else None
+    return address_of(environ.get("wsgi.url_scheme", "http"), environ.get("SERVER_NAME"), known_port, prefix)
 
 
 def headers_of(environ: Environ) -> list[tuple[bytes, bytes]]:

@@ -45,6 +45,7 @@ class Mirror:
         )
         self._guard = Guard("mirroring a request")
         self.is_sync = settings.mode == "sync"
+        self.needs_address = settings.control is not None and settings.control.is_self
         self.reset()
 
     def reset(self) -> None:

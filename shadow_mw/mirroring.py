@@ -213,7 +213,7 @@ class MirroringSettings(BaseSettings):
         if self.targets and not self.routes:
             raise ValueError("SHADOW_ROUTES is not set: name the predict route, as in 'POST /predict'")
         self._refuse_strange_routes()
-        if self.control is not None and self.control.url == "self" and not self.control_routes:
+        if self.control is not None and self.control.is_self and not self.control_routes:
             raise ValueError(
                 "SHADOW_CONTROL is self, and SHADOW_CONTROL_ROUTES is not set: name the routes that may "
                 "safely be asked twice, as in 'POST /predict'"

@@ -55,6 +55,9 @@ class CapturedRequest(msgspec.Struct, frozen=True, kw_only=True, tag="request"):
     tracestate: str = ""
     sample_rate: float = 1.0
     mode: Mode = "async"
+    address: str = ""
+    """Where production itself can be asked, as in `http://127.0.0.1:8000`, with the prefix that it is mounted
+    under; empty unless the control is `self`."""
 
 
 class CapturedResponse(msgspec.Struct, frozen=True, kw_only=True, tag="response"):

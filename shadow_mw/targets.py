@@ -10,6 +10,8 @@ import msgspec
 
 from shadow_mw.exceptions import SettingsError
 
+#: The URL of production itself.
+SELF = "self"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _PYTHON = re.compile(rf"python:{_DOTTED}:{_DOTTED}\Z")
@@ -29,9 +31,16 @@ class Target(msgspec.Struct, frozen=True):
         """The target as it is written in `SHADOW_TARGETS`."""
         return f"{self.name}={self.url}"
 
-    def asked_url(self, path: str) -> str:
-        """The URL that a request for `path` is mirrored to, without its query."""
+    def asked_url(self, path: str, address: str = "") -> str:
+        """The URL that a request for `path` is mirrored to, without its query; `address` is production's."""
+        if self.is_self:
+            return address + path
         return self.url if self.has_path else self.url.rstrip("/") + path
+
+    @property
+    def is_self(self) -> bool:
+        """True for production itself, asked once more."""
+        return self.url == SELF
 
     @property
     def is_python(self) -> bool:

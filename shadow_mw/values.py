@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 from shadow_mw.choices import parse_choices
 from shadow_mw.routes import Route, parse_route
 from shadow_mw.store_urls import checked_store
-from shadow_mw.targets import Target, parse_target
+from shadow_mw.targets import SELF, Target, parse_target
 
 #: A name before a path; `==` is JMESPath's own.
 _NAMED_PATH = re.compile(r"([\w .-]*?)\s*=(?!=)(.*)", re.DOTALL)
@@ -131,7 +131,7 @@ def _control(value: object) -> object:
     text = value.strip().removeprefix(f"{CONTROL}=")
     if not text:
         return None
-    target = Target(CONTROL, "self") if text == "self" else parse_target(text)
+    target = Target(CONTROL, SELF) if text == SELF else parse_target(text)
     if target.is_python:
         raise ValueError(f"{text!r} is not a second copy of production: give its URL, or self")
     return Target(CONTROL, target.url)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from shadow_mw.assembly.installation import Installation, install
 from shadow_mw.capture import Capture
-from shadow_mw.environ import declares_length, has_no_framing, headers_of, path_of, raw_path_of
+from shadow_mw.environ import (
+    declares_length,
+    has_no_framing,
+    headers_of,
+    own_address_of,
+    path_of,
+    raw_path_of,
+)
 from shadow_mw.guard import Guard
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
@@ -244,6 +251,8 @@ def _admit(mirror: Mirror, environ: WSGIEnvironment) -> Capture | None:
         capture = mirror.admit(route, raw_path_of(environ), query, headers_of(environ))
         if capture is not None:
             capture.parent = server_parent(environ)
+            if mirror.needs_address:
+                capture.head.address = own_address_of(environ)
             if capture.declares_no_body or has_no_framing(environ):
                 capture.request_chunk(b"", more=False)
                 mirror.request_complete(capture)

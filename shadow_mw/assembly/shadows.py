@@ -7,6 +7,7 @@ from typing import Any
 
 from shadow_mw.protocols import Shadow
 from shadow_mw.settings import Settings
+from shadow_mw.shadows.itself import ProductionItself
 from shadow_mw.targets import Target
 
 
@@ -25,6 +26,8 @@ def make_shadow(target: Target, settings: Settings, function: Callable[[Any], An
         return _thread_shadow(target, settings, function)
     if target.is_python:
         return _python_shadow(target, settings)
+    if target.is_self:
+        return ProductionItself(lambda address: make_shadow(Target(target.name, address), settings))
     caps = {"max_body_bytes": int(settings.max_body_bytes), "max_connections": settings.max_concurrency}
     if http_client() == "httptools":
         from shadow_mw.shadows.fast import FastHTTPShadow

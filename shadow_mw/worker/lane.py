@@ -100,7 +100,7 @@ class Lane:
         span: ShadowSpan | None = None
         try:
             with self._breaker.permit():
-                url = self.target.asked_url(request.path)
+                url = self.target.asked_url(request.path, request.address)
                 span = spans().ask(self.name, url, role=self.role, waited_seconds=waited_seconds)
                 started = time.perf_counter()
                 answer = await self._answer(request, {**self._headers(request), **span.headers})
