@@ -11,6 +11,9 @@ from shadow_mw.compare.text import fitted
 from shadow_mw.protocols import Comparator, Pair
 from shadow_mw.records import Judgement
 
+#: Rows are judged one by one on the worker's loop, each in some microseconds.
+MAX_ROWS = 10_000
+
 
 class Batched:
     """Judges a batch row by row, and anything else as one prediction, without its envelope."""
@@ -39,7 +42,7 @@ class Batched:
             production = found_in(pair.production)
             found = Pair(production.value, found_in(pair.shadow).value, pair.features, pair.route)
             return _moved(self._comparator.compare(found), production.way)
-        rows = list(zip_longest(batch.production.rows, batch.shadow.rows, fillvalue=MISSING))
+        rows = _rows(batch)
         judgements = [self._row(production, shadow, pair.route) for production, shadow in rows]
         if len(rows) == 1:
             return _moved(judgements[0], _way(batch, 0))
@@ -49,6 +52,17 @@ class Batched:
         if production is MISSING or shadow is MISSING:
             return Judgement(verdict="disagree", diff_paths=("$",))
         return self._comparator.compare(Pair(production, shadow, route=route))
+
+
+def _rows(batch: Batch) -> list[tuple[object, object]]:
+    """Both sides row by row; of a very large batch the first ones, and one more if the sizes differ."""
+    production, shadow = batch.production.rows, batch.shadow.rows
+    rows: list[tuple[object, object]] = list(
+        islice(zip_longest(production, shadow, fillvalue=MISSING), MAX_ROWS)
+    )
+    if len(production) != len(shadow) and min(len(production), len(shadow)) >= MAX_ROWS:
+        rows.append((MISSING, MISSING))
+    return rows
 
 
 def _summed(judgements: Sequence[Judgement], batch: Batch) -> Judgement:

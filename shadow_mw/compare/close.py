@@ -62,9 +62,11 @@ class Close:
 
     def _leaves(self, pair: Pair) -> Iterator[Leaves]:
         if self.only_found:
-            production, shadow = found_in(pair.production), found_in(pair.shadow)
-            if production.way == shadow.way:
-                return leaf_pairs(production.value, shadow.value, self.ignored, production.way)
+            way = found_in(pair.production).way[:1]
+            if way == found_in(pair.shadow).way[:1]:
+                key = way[0] if way else None
+                sides = (pair.production[key], pair.shadow[key]) if way else (pair.production, pair.shadow)
+                return leaf_pairs(*sides, self.ignored, way)
         return leaf_pairs(pair.production, pair.shadow, self.ignored)
 
     def _is_close(self, production: Number, shadow: Number) -> bool:

@@ -59,12 +59,11 @@ class Differences:
 
 def values_of(pair: Pair) -> Values:
     """The labels and numbers of two predictions, so that distributions and confusions can be told."""
-    production, shadow = only_number(pair.production), only_number(pair.shadow)
     return Values(
-        production_label=None if production is not None else _label(pair.production),
-        shadow_label=None if shadow is not None else _label(pair.shadow),
-        production_score=production,
-        shadow_score=shadow,
+        production_label=_label(pair.production),
+        shadow_label=_label(pair.shadow),
+        production_score=only_number(pair.production),
+        shadow_score=only_number(pair.shadow),
     )
 
 

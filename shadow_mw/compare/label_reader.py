@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from shadow_mw.compare.paths import is_number
+
+T = TypeVar("T")
 
 LABEL_KEYS = (
     "label",
@@ -65,28 +66,23 @@ def read_labels(production: Any, shadow: Any) -> tuple[list[Label], list[Label]]
         UnreadableError: a prediction has no label.
 
     """
-    with naming("production's"):
-        left = _items(production, 0)
-    with naming("the shadow's"):
-        right = _items(shadow, 0)
+    left = reading("production's", _items, production)
+    right = reading("the shadow's", _items, shadow)
     lists = [item for item in left + right if isinstance(item, Numbers)]
     are_scores = any(item.has_fractions for item in lists) or all(is_distribution(i.values) for i in lists)
-    with naming("production's"):
-        left_labels = _resolved(left, are_scores)
-    with naming("the shadow's"):
-        return left_labels, _resolved(right, are_scores)
+    resolved = _by_scores if are_scores else _by_numbers
+    return reading("production's", resolved, left), reading("the shadow's", resolved, right)
 
 
-@contextmanager
-def naming(side: str) -> Iterator[None]:
-    """Put before the message of an `UnreadableError` whose prediction it is about."""
+def reading(side: str, read: Callable[[Any], T], prediction: Any) -> T:
+    """What `read` makes of a prediction; the message of its `UnreadableError` says whose it is."""
     try:
-        yield
+        return read(prediction)
     except UnreadableError as error:
         raise UnreadableError(f"{side} prediction {error}") from None
 
 
-def _items(prediction: Any, depth: int) -> list[Item]:
+def _items(prediction: Any, depth: int = 0) -> list[Item]:
     if depth > _MAX_DEPTH:
         raise UnreadableError("is nested too deep for a label")
     if isinstance(prediction, dict):
@@ -205,18 +201,24 @@ def _score_of(label: str, scores: Any) -> float | None:
     return _finite(scores)
 
 
-def _resolved(items: Iterable[Item], are_scores: bool) -> list[Label]:
+def _by_scores(items: Iterable[Item]) -> list[Label]:
+    return [item if isinstance(item, Label) else _top(dict(_indexed(item))) for item in items]
+
+
+def _by_numbers(items: Iterable[Item]) -> list[Label]:
     return [
         label
         for item in items
-        for label in ((item,) if isinstance(item, Label) else _number_labels(item, are_scores))
+        for label in ((item,) if isinstance(item, Label) else map(_number_label, item.values))
     ]
 
 
-def _number_labels(numbers: Numbers, are_scores: bool) -> list[Label]:
-    if are_scores:
-        return [_top({str(index): value for index, value in enumerate(numbers.values)})]
-    return [Label(scalar_text(value)) for value in numbers.values]
+def _indexed(numbers: Numbers) -> Iterator[tuple[str, int | float]]:
+    return ((str(index), value) for index, value in enumerate(numbers.values))
+
+
+def _number_label(value: float) -> Label:
+    return Label(scalar_text(value))
 
 
 def _top(scores: dict[str, int | float]) -> Label:

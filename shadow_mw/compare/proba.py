@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from shadow_mw.compare.label_reader import UnreadableError, naming
+from shadow_mw.compare.label_reader import UnreadableError, reading
 from shadow_mw.compare.scores import read_distribution, top
 from shadow_mw.compare.text import MAX_LABEL_CHARS, fitted
 from shadow_mw.protocols import Pair
@@ -30,10 +30,8 @@ class Probabilities:
     def compare(self, pair: Pair) -> Judgement:
         """The judgement; its delta is the distance. Labels and scores are those of the top classes."""
         try:
-            with naming("production's"):
-                production = read_distribution(pair.production)
-            with naming("the shadow's"):
-                shadow = read_distribution(pair.shadow)
+            production = reading("production's", read_distribution, pair.production)
+            shadow = reading("the shadow's", read_distribution, pair.shadow)
         except UnreadableError as error:
             return Judgement(verdict="incomparable", reason=str(error))
         classes = production.keys() | shadow.keys()

@@ -51,22 +51,23 @@ class Batch(NamedTuple):
 def found_in(prediction: Any) -> Found:
     """What was predicted, without the envelope that a model server puts around it.
 
-    `predictions` of MLflow and TensorFlow Serving, `outputs` of TensorFlow Serving (one named tensor) and of
-    the Open Inference Protocol of KServe, Triton and MLServer (one tensor with shape and flat data).
+    `predictions` of MLflow and TensorFlow Serving; `outputs` of TensorFlow Serving (one named tensor) and of
+    the Open Inference Protocol of KServe, Triton and MLServer (the first tensor, with shape and flat data);
+    the embeddings of OpenAI (`data`), Ollama and Cohere (`embeddings`).
     """
     if not isinstance(prediction, dict):
         return Found((), prediction)
     key = next((key for key in _ENVELOPES if isinstance(prediction.get(key), _CONTAINERS)), None)
     if key is None:
-        return Found((), prediction)
+        key = next((key for key in ("data", "embeddings") if _are_embeddings(prediction.get(key))), None)
+        return Found((), prediction) if key is None else Found((key,), prediction[key])
     inner = prediction[key]
-    if len(inner) == 1 and key == "outputs":
-        name = next(iter(inner)) if isinstance(inner, dict) else 0
-        tensor = inner[name]
-        if isinstance(tensor, dict) and isinstance(tensor.get("data"), list):
-            return Found((key, name, "data"), tensor["data"], _width(tensor["data"], tensor.get("shape")))
-        if isinstance(inner, dict):
-            return Found((key, name), tensor)
+    tensor = inner[0] if isinstance(inner, list) and inner else None
+    if isinstance(tensor, dict) and isinstance(tensor.get("data"), list) and "shape" in tensor:
+        return Found((key, 0, "data"), tensor["data"], _width(tensor["data"], tensor["shape"]))
+    if isinstance(inner, dict) and len(inner) == 1:
+        name = next(iter(inner))
+        return Found((key, name), inner[name])
     return Found((key,), inner)
 
 
@@ -118,6 +119,14 @@ def _is_ranking(found: Found) -> bool:
     return len(found.value) > 1 and bool(ranking(found.value))
 
 
+def _are_embeddings(value: Any) -> bool:
+    """A list of vectors, bare or each in the `embedding` of an object."""
+    if not (isinstance(value, list) and value):
+        return False
+    first = value[0].get("embedding") if isinstance(value[0], dict) else value[0]
+    return isinstance(first, list) and bool(first) and is_number(first[0])
+
+
 def _declared(value: Any) -> int | None:
     """The rows of a field whose protocol has one item a row, or one list or tensor a column."""
     if isinstance(value, dict):
@@ -161,10 +170,13 @@ def only_number(prediction: Any) -> float | None:
 
 
 def only_label(prediction: Any) -> str | None:
-    """The string or boolean that is the whole prediction, or the only field of it."""
+    """The string or boolean that is the whole prediction or its only field, or the only boolean in it."""
     value = found_in(prediction).value
     if isinstance(value, list | dict) and len(value) == 1:
         value = next(iter(value.values())) if isinstance(value, dict) else value[0]
+    if isinstance(value, dict):
+        flags = [item for item in value.values() if isinstance(item, bool)]
+        value = flags[0] if len(flags) == 1 else None
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from shadow_mw.compare.label_reader import UnreadableError, naming
+from shadow_mw.compare.label_reader import UnreadableError, reading
 from shadow_mw.exceptions import MissingExtraError
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
@@ -67,10 +67,8 @@ class SimilarText:
         from rapidfuzz.distance import Indel
 
         try:
-            with naming("production's"):
-                production = read_text(pair.production)
-            with naming("the shadow's"):
-                shadow = read_text(pair.shadow)
+            production = reading("production's", read_text, pair.production)
+            shadow = reading("the shadow's", read_text, pair.shadow)
         except UnreadableError as error:
             return Judgement(verdict="incomparable", reason=str(error))
         distance = float(Indel.normalized_distance(production[:MAX_CHARS], shadow[:MAX_CHARS]))

@@ -6,7 +6,7 @@ import heapq
 from dataclasses import dataclass
 from typing import Any
 
-from shadow_mw.compare.label_reader import UnreadableError, naming, scalar_text
+from shadow_mw.compare.label_reader import UnreadableError, reading, scalar_text
 from shadow_mw.compare.scores import read_scores
 from shadow_mw.compare.text import MAX_LABEL_CHARS, fitted
 from shadow_mw.protocols import Pair
@@ -30,10 +30,8 @@ class TopK:
     def compare(self, pair: Pair) -> Judgement:
         """The judgement; labels are the highest ones."""
         try:
-            with naming("production's"):
-                production = self._highest(pair.production)
-            with naming("the shadow's"):
-                shadow = self._highest(pair.shadow)
+            production = reading("production's", self._highest, pair.production)
+            shadow = reading("the shadow's", self._highest, pair.shadow)
         except UnreadableError as error:
             return Judgement(verdict="incomparable", reason=str(error))
         shared = len(set(production) & set(shadow))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import mul, sub
 from typing import Any
 
-from shadow_mw.compare.label_reader import UnreadableError, naming
+from shadow_mw.compare.label_reader import UnreadableError, reading
 from shadow_mw.compare.paths import is_number
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Judgement
@@ -35,10 +35,8 @@ class Vector:
     def compare(self, pair: Pair) -> Judgement:
         """The judgement; its delta is one minus the cosine, its path the largest absolute difference."""
         try:
-            with naming("production's"):
-                production = read_vector(pair.production)
-            with naming("the shadow's"):
-                shadow = read_vector(pair.shadow)
+            production = reading("production's", read_vector, pair.production)
+            shadow = reading("the shadow's", read_vector, pair.shadow)
         except UnreadableError as error:
             return Judgement(verdict="incomparable", reason=str(error))
         lengths = _length(production), _length(shadow)
