@@ -29,6 +29,7 @@ from variants import PROCESS_DOWN
 
 _MIB = 2**20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_START_SECONDS = 10.0
 _BOOKS_SECONDS = 60.0
 """How long the books may take to close: the mirror process tells its counts about once a second."""
 
@@ -84,18 +85,21 @@ def measure(requests: int, samples: int, rate: float, app: str) -> dict[str, Any
             places = {"side": side.url, "name": "memory", "folder": folder}
             environment = {key: value.format(**places) for key, value in PROCESS_DOWN.environment.items()}
             started.append(production := Child("memory_production.py", app, environment=environment))
-            return _sampled(production, requests, samples, rate)
+            return _sampled(production, requests, samples, rate, is_mirrored=app == "mirrored")
         finally:
             stop_all(started)
 
 
-def _sampled(production: Child, requests: int, samples: int, rate: float) -> dict[str, Any]:
+def _sampled(
+    production: Child, requests: int, samples: int, rate: float, *, is_mirrored: bool
+) -> dict[str, Any]:
     pid = production.process.pid
     found, mirrors, begun = [], set(), time.monotonic()
     for number in range(samples):
         share = requests * (number + 1) // samples - requests * number // samples
         production.ask({"requests": share, "rate": rate})
-        mirrors.update(own := children(pid))
+        own = _mirror(pid) if is_mirrored else []
+        mirrors.update(own)
         done = requests * (number + 1) // samples
         found.append(Sample(done, resident(pid), sum(map(resident, own))))
         _tell(found[-1], time.monotonic() - begun)
@@ -106,9 +110,17 @@ def _sampled(production: Child, requests: int, samples: int, rate: float) -> dic
         "production": asdict(Flatness.of([(one.requests, one.production) for one in found])),
         "mirror": asdict(Flatness.of([(one.requests, one.mirror) for one in found])),
         "mirror_processes": len(mirrors),
-        **_ends(production, requests if mirrors else 0),
+        **_ends(production, requests if is_mirrored else 0),
         "samples": [asdict(one) for one in found],
     }
+
+
+def _mirror(pid: int) -> list[int]:
+    """The mirror process; waits for one that is being started."""
+    deadline = time.monotonic() + _START_SECONDS
+    while not (own := children(pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return own
 
 
 def _ends(production: Child, requests: int) -> dict[str, Any]:
