@@ -36,7 +36,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """As it stands in settings and records: `top_k(5)`, `python:module:function`."""
-        return self.name if self.parameter is None else f"{self.name}({self.parameter:g})"
+        return self.name if self.parameter is None else f"{self.name}({self.parameter:.12g})"
 
 
 def parse_choices(text: str) -> dict[str, Choice]:

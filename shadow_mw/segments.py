@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from shadow_mw.exceptions import PayloadError
@@ -16,6 +16,8 @@ from shadow_mw.redaction import REDACTED
 MOST_SEGMENTS = 12
 LONGEST_TEXT = 40
 LONGEST_NAME = 60
+#: How many fields are looked at, so that an object of thousands costs no more than one of hundreds.
+_MOST_FIELDS = 256
 #: Values that name one thing rather than a slice of things: UUIDs, hashes, tokens, dates, addresses.
 _IDENTIFIER = re.compile(
     r"(?=.*\d)[0-9a-f-]{8,}|(?=.*\d)[\w-]{20,}|\d{5,}|[\d\s.,:()/+-]{6,}|\d{4}-\d\d-\d\d.*|\S+@\S+|\w+://.*",
@@ -40,7 +42,8 @@ def segments_of(features: Any, paths: Mapping[str, str] | None = None) -> dict[s
     if paths is not None:
         found = [(name, _asked(_at(features, path))) for name, path in paths.items()]
     elif isinstance(features, dict):
-        found = [(name, _seen(value)) for name, value in features.items() if not _is_identifying(name)]
+        fields = islice(features.items(), _MOST_FIELDS)
+        found = [(name, _seen(value)) for name, value in fields if not _is_identifying(name)]
     else:
         return {}
     kept = sorted((_name(name), text) for name, text in found if text is not None)
@@ -82,12 +85,15 @@ def _bin(value: float) -> str:
     return _BINS[bisect_right(_EDGES, value)] if value >= 0 else _NEGATIVE_BINS[bisect_right(_EDGES, -value)]
 
 
-@lru_cache(maxsize=1024)
 def _is_identifying(name: str) -> bool:
+    return len(name) > LONGEST_NAME or _has_identifying_word(name)
+
+
+@lru_cache(maxsize=1024)
+def _has_identifying_word(name: str) -> bool:
     return _IDENTIFYING_NAME.fullmatch(name) is not None
 
 
-@lru_cache(maxsize=1024)
 def _name(name: str) -> str:
     return _shown(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…")
 

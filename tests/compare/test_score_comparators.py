@@ -203,5 +203,5 @@ def test_a_wrong_parameter_is_a_sentence(name: str, hint: str) -> None:
 
 
 def test_the_parameter_stands_in_the_name() -> None:
-    names = ["top_k(3)", "top_k", "proba(0.01)", "vector(0.999)", "text(1)"]
+    names = ["top_k(3)", "top_k", "proba(0.01)", "vector(0.9999999)", "text(1)"]
     assert [make_comparator(name).name for name in names] == names

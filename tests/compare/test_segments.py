@@ -59,6 +59,7 @@ def test_a_scalar_field_is_a_segment(value: Any, text: str) -> None:
         {"customerId": 5},
         {"id": 5},
         {"last_name": "Jansen"},
+        {"a" * 61: "a name that is data"},
         {"comment": "a text that is longer than forty characters is none"},
         {"nested": {"a": 1}, "list": [1, 2]},
         [{"country": "NL"}],
