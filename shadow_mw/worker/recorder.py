@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import anyio
 import anyio.to_thread
@@ -12,10 +12,11 @@ import anyio.to_thread
 from shadow_mw.books import Books, Key
 from shadow_mw.guard import Guard
 from shadow_mw.protocols import Store
-from shadow_mw.records import Comparison, Record, Tally
+from shadow_mw.records import Comparison, Pulse, Record, ShadowStatistics, Tally
 from shadow_mw.worker.judge import Origin
 
 _MINUTE_US = 60_000_000
+_PULSE_SECONDS = 10.0
 
 
 class Recorder:
@@ -45,6 +46,8 @@ class Recorder:
         self._full = anyio.Event()
         self._writing = anyio.Lock()
         self._guard = Guard("writing to the store")
+        self._shadows: Callable[[], Iterable[ShadowStatistics]] = tuple
+        self._next_pulse = 0.0
 
     def add(self, comparison: Comparison) -> None:
         """Take a comparison for the next batch."""
@@ -61,8 +64,9 @@ class Recorder:
         """Call back once everything added until now is written, or is given up and counted."""
         self._callbacks.append(callback)
 
-    async def run(self) -> None:
-        """Write batch after batch, until cancelled."""
+    async def run(self, shadows: Callable[[], Iterable[ShadowStatistics]]) -> None:
+        """Write batch after batch, and every ten seconds how the `shadows` stand, until cancelled."""
+        self._shadows = shadows
         while True:
             with anyio.move_on_after(self._interval_seconds):
                 await self._full.wait()
@@ -84,7 +88,7 @@ class Recorder:
 
     async def _write(self, store: Store, records: list[Comparison]) -> None:
         taken = self._books.take()
-        batch: list[Record] = [*records, *self._tallies(taken)]
+        batch: list[Record] = [*records, *self._tallies(taken), *self._pulses()]
         if batch and not await self._try(store, batch):
             self._books.give_back(taken)
             self._drop(records)
@@ -113,6 +117,26 @@ class Recorder:
                 counts=counts,
             )
             for (route, shadow), counts in taken.items()
+        ]
+
+    def _pulses(self) -> list[Pulse]:
+        """A sign of life for each shadow, where it is time for one."""
+        now = self._clock()
+        if self._next_pulse - _PULSE_SECONDS <= now < self._next_pulse:  # the clock may be set back
+            return []
+        self._next_pulse = now + _PULSE_SECONDS
+        return [
+            Pulse(
+                ts_us=int(now * 1e6),
+                service=self._origin.service,
+                instance=self._origin.instance,
+                shadow=one.shadow,
+                circuit=one.circuit,
+                active=one.active,
+                limit=one.limit,
+                waiting=one.waiting,
+            )
+            for one in self._shadows()
         ]
 
     def _drop(self, records: list[Comparison]) -> None:

@@ -17,6 +17,7 @@ from shadow_mw.records import (
     Comparison,
     Exchange,
     Mode,
+    ShadowStatistics,
     Statistics,
 )
 from shadow_mw.telemetry.metrics import Metrics
@@ -61,7 +62,7 @@ class Worker:
         """Work off the source until it ends, then stop; cancellation books what is left as lost."""
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._recorder.run)
+                group.start_soon(self._recorder.run, self._snapshots)
                 async with anyio.create_task_group() as pool:
                     for lane in self._lanes:
                         for _ in range(lane.concurrency):
@@ -87,16 +88,13 @@ class Worker:
 
     def statistics(self, mode: Mode, queue: str) -> Statistics:
         """A snapshot of all shadows."""
+        return Statistics(mode=mode, queue=queue, shadows=self._snapshots())
+
+    def _snapshots(self) -> tuple[ShadowStatistics, ...]:
         totals = self._books.totals()
-        return Statistics(
-            mode=mode,
-            queue=queue,
-            shadows=tuple(
-                lane.statistics(
-                    {route: counts for (route, name), counts in totals.items() if name == lane.name}
-                )
-                for lane in self._lanes
-            ),
+        return tuple(
+            lane.statistics({route: counts for (route, name), counts in totals.items() if name == lane.name})
+            for lane in self._lanes
         )
 
     def _take(self, delivery: Delivery) -> None:

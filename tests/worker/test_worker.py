@@ -12,7 +12,9 @@ from asgi_driver import chunked, http_scope, run
 from stub_shadow import Asked, Reply, StubShadow, echo
 
 from shadow_mw import Comparison, ShadowMiddleware, Tally
-from shadow_mw.records import BUCKETS, ShadowStatistics
+from shadow_mw.questions.pulses import pulses
+from shadow_mw.records import BUCKETS, Pulse, ShadowStatistics
+from shadow_mw.stores.reader import open_reader
 from shadow_mw.testing import drain
 
 CLOSED_PORT = "http://127.0.0.1:9"
@@ -59,12 +61,12 @@ def stored(tmp_path: Path) -> tuple[list[Comparison], dict[str, int]]:
     comparisons, sums = [], dict[str, int]()
     for segment in sorted((tmp_path / "store" / "hot").glob("*.jsonl")):
         for line in segment.read_bytes().splitlines():
-            record = msgspec.json.decode(line, type=Comparison | Tally)
+            record = msgspec.json.decode(line, type=Comparison | Tally | Pulse)
             if isinstance(record, Comparison):
                 comparisons.append(record)
-                continue
-            for word, count in record.counts.items():
-                sums[word] = sums.get(word, 0) + count
+            elif isinstance(record, Tally):
+                for word, count in record.counts.items():
+                    sums[word] = sums.get(word, 0) + count
     return comparisons, sums
 
 
@@ -407,3 +409,16 @@ def test_a_mirror_that_was_closed_works_again_with_the_next_request():
         installation.close()
         mirrored.ask()
         assert mirrored.counts() == {"eligible": 2, "compared": 2, "agree": 2}
+
+
+def test_a_worker_gives_a_sign_of_life_for_each_shadow(tmp_path):
+    with StubShadow() as shadow:
+        mirrored = Mirrored(app_answering(), f"a={shadow.url}, b={CLOSED_PORT}", max_concurrency=3)
+        mirrored.ask()
+        mirrored.counts("a")
+    with open_reader(tmp_path / "store") as reader:
+        found = {pulse.shadow: pulse for pulse in pulses(reader)}
+    assert {name: (pulse.circuit, pulse.limit) for name, pulse in found.items()} == {
+        "a": ("closed", 3),
+        "b": ("closed", 3),
+    }

@@ -14,7 +14,7 @@ from stub_shadow import Asked, Reply, StubShadow
 from wsgi_driver import NotingInput, RichInput, request, serve
 
 from shadow_mw import Comparison, ShadowWSGIMiddleware, Tally
-from shadow_mw.records import BUCKETS
+from shadow_mw.records import BUCKETS, Pulse
 from shadow_mw.testing import drain
 
 JSON = [("Content-Type", "application/json")]
@@ -56,7 +56,7 @@ class Mirrored:
 
 def stored(tmp_path: Path) -> list[Comparison]:
     records = [
-        msgspec.json.decode(line, type=Comparison | Tally)
+        msgspec.json.decode(line, type=Comparison | Tally | Pulse)
         for segment in (tmp_path / "store" / "hot").glob("*.jsonl")
         for line in segment.read_bytes().splitlines()
     ]

@@ -18,7 +18,7 @@ import pytest
 from stub_shadow import StubShadow
 
 from shadow_mw import Comparison, Tally
-from shadow_mw.records import BUCKETS
+from shadow_mw.records import BUCKETS, Pulse
 
 HERE = Path(__file__).parent
 GUNICORN = [
@@ -140,12 +140,12 @@ def stored(tmp_path: Path) -> tuple[list[Comparison], dict[str, int]]:
     comparisons, sums = [], dict[str, int]()
     for segment in (tmp_path / "store" / "hot").glob("*.jsonl"):
         for line in segment.read_bytes().splitlines():
-            record = msgspec.json.decode(line, type=Comparison | Tally)
+            record = msgspec.json.decode(line, type=Comparison | Tally | Pulse)
             if isinstance(record, Comparison):
                 comparisons.append(record)
-                continue
-            for word, count in record.counts.items():
-                sums[word] = sums.get(word, 0) + count
+            elif isinstance(record, Tally):
+                for word, count in record.counts.items():
+                    sums[word] = sums.get(word, 0) + count
     return comparisons, sums
 
 
