@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from shadow_mw.compare.paths import MAX_PATHS, Path, parts_of, path_text
-from shadow_mw.compare.rows import batch_of, only_label, only_number
+from shadow_mw.compare.rows import batch_of, found_in, only_label, only_number
 from shadow_mw.compare.text import MAX_LABEL_CHARS, fitted
 from shadow_mw.protocols import Pair
 
@@ -59,11 +59,12 @@ class Differences:
 
 def values_of(pair: Pair) -> Values:
     """The labels and numbers of two predictions, so that distributions and confusions can be told."""
+    production, shadow = found_in(pair.production).value, found_in(pair.shadow).value
     return Values(
-        production_label=_label(pair.production),
-        shadow_label=_label(pair.shadow),
-        production_score=only_number(pair.production),
-        shadow_score=only_number(pair.shadow),
+        production_label=_label(production),
+        shadow_label=_label(shadow),
+        production_score=only_number(production),
+        shadow_score=only_number(shadow),
     )
 
 

@@ -152,9 +152,8 @@ def _width(data: Sequence[Any], shape: Any) -> int:
     return len(data) // shape[0] if is_flat else 1
 
 
-def only_number(prediction: Any) -> float | None:
+def only_number(value: Any) -> float | None:
     """The one finite number of a prediction that has no other: bare, in a list of one, in an object."""
-    value = found_in(prediction).value
     for _ in range(3):
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
@@ -169,9 +168,8 @@ def only_number(prediction: Any) -> float | None:
         return None
 
 
-def only_label(prediction: Any) -> str | None:
+def only_label(value: Any) -> str | None:
     """The string or boolean that is the whole prediction or its only field, or the only boolean in it."""
-    value = found_in(prediction).value
     if isinstance(value, list | dict) and len(value) == 1:
         value = next(iter(value.values())) if isinstance(value, dict) else value[0]
     if isinstance(value, dict):

@@ -58,7 +58,7 @@ def assert_recordable(judgement: Judgement) -> None:
 @given(production=anything, shadow=anything, features=likely)
 @example(production=[[]], shadow=[[], 1], features=[[1]])
 @example(production=[10**400, 1], shadow=[-(10**400), 1], features=None)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_any_two_predictions_have_a_judgement_that_a_record_can_keep(
     name: str, production: Any, shadow: Any, features: Any
 ) -> None:
@@ -67,7 +67,7 @@ def test_any_two_predictions_have_a_judgement_that_a_record_can_keep(
 
 @pytest.mark.parametrize("name", COMPARATORS)
 @given(prediction=anything, features=likely)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_a_prediction_agrees_with_itself_or_cannot_be_read(name: str, prediction: Any, features: Any) -> None:
     judgement = compare(name, Pair(prediction, copy.deepcopy(prediction), features))
     assert judgement.verdict == ("incomparable" if judgement.reason else "agree")
@@ -77,7 +77,7 @@ def test_a_prediction_agrees_with_itself_or_cannot_be_read(name: str, prediction
 
 @pytest.mark.parametrize("name", SYMMETRIC)
 @given(production=likely, shadow=likely)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_the_verdict_is_the_same_both_ways(name: str, production: Any, shadow: Any) -> None:
     there = compare(name, Pair(production, shadow, [[1]] * 2))
     back = compare(name, Pair(shadow, production, [[1]] * 2))
