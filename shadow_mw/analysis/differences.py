@@ -32,6 +32,9 @@ class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True):
     """How far production agrees with its own twin, on requests that the shadow was asked too. Immutable."""
 
     pairs: int
+    shadow_only: int
+    """On how many of them the shadow disagrees and the twin does not."""
+    control_only: int
     control: Ratio
     """The agreement of production with its twin."""
     excess: Estimate
@@ -84,6 +87,8 @@ def noise_floor(noise: Noise, confidence: float) -> NoiseFloor | None:
     both = noise.pairs - noise.shadow_only - noise.control_only - noise.both
     return NoiseFloor(
         pairs=noise.pairs,
+        shadow_only=noise.shadow_only,
+        control_only=noise.control_only,
         control=ratio(both + noise.shadow_only, noise.pairs, confidence),
         excess=error_increase(both, noise.shadow_only, noise.control_only, noise.both, confidence),
     )

@@ -7,7 +7,9 @@ import msgspec
 from shadow_mw import figures
 from shadow_mw.analysis.analysis import Analysis
 from shadow_mw.analysis.criteria import Criteria, Criterion, Status
+from shadow_mw.analysis.differences import NoiseFloor
 from shadow_mw.stats import Estimate
+from shadow_mw.stats.increase import increase_bounds
 from shadow_mw.stats.sequence import sequence_bounds
 
 _UNKNOWN = {
@@ -77,7 +79,7 @@ def _samples(analysis: Analysis, criteria: Criteria) -> Criterion:
 
 def _agreement(analysis: Analysis, criteria: Criteria) -> Criterion:
     if analysis.noise is not None:
-        return _agreement_beyond_noise(analysis.noise.excess, criteria)
+        return _agreement_beyond_noise(analysis.noise, criteria)
     share, limit = analysis.agreement.share, criteria.min_agreement
     # Each end holds by itself at `confidence`, which is what a limit on one side asks for.
     low, high = sequence_bounds(share.successes, share.trials, criteria.confidence)
@@ -87,8 +89,9 @@ def _agreement(analysis: Analysis, criteria: Criteria) -> Criterion:
     return _criterion("agreement", at_least(estimate, limit), sentence, estimate, limit)
 
 
-def _agreement_beyond_noise(excess: Estimate, criteria: Criteria) -> Criterion:
+def _agreement_beyond_noise(noise: NoiseFloor, criteria: Criteria) -> Criterion:
     limit = 1 - criteria.min_agreement
+    excess = _increase(noise.shadow_only, noise.control_only, noise.pairs, criteria.confidence)
     sentence = (
         f"The shadow disagrees {figures.estimate(excess, figures.points)} more often than production's own "
         f"twin; {figures.points(limit)} or less wanted."
@@ -107,12 +110,20 @@ def _coverage(analysis: Analysis, criteria: Criteria) -> Criterion:
 
 
 def _errors(analysis: Analysis, criteria: Criteria) -> Criterion:
-    increase, limit = analysis.errors.increase, criteria.max_error_increase
+    errors, limit = analysis.errors, criteria.max_error_increase
+    increase = _increase(errors.shadow_failed, errors.production_failed, errors.asked, criteria.confidence)
     sentence = (
         f"The shadow's error rate exceeds production's by {figures.estimate(increase, figures.points)}; "
         f"{figures.points(limit)} or less wanted."
     )
     return _criterion("errors", at_most(increase, limit), sentence, increase, limit)
+
+
+def _increase(shadow_only: int, production_only: int, asked: int, confidence: float) -> Estimate:
+    """By how much the shadow's rate exceeds the other's; each bound holds by itself, at any look."""
+    low, high = increase_bounds(shadow_only, production_only, asked, confidence)
+    value = (shadow_only - production_only) / asked if asked else None
+    return Estimate(value=value, low=low, high=high, n=asked)
 
 
 def _latency(analysis: Analysis, criteria: Criteria) -> Criterion:
