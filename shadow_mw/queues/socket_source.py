@@ -9,7 +9,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from shadow_mw.books import Books
 from shadow_mw.exceptions import FrameError
@@ -189,11 +189,10 @@ class _Connection(asyncio.Protocol):
         self.is_refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
         if not _is_of_user(transport.get_extra_info("socket"), self._source.only_user):
             _log.warning("a connection of another user was refused")
-            transport.abort()
+            self._transport.abort()
             return
         self._source.connections.add(self)
         self._source.was_connected = True

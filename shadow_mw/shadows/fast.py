@@ -12,6 +12,7 @@ import httpx
 from shadow_mw.exceptions import ShadowProtocolError, ShadowUnreachable
 from shadow_mw.records import Answer, CapturedRequest
 from shadow_mw.shadows.connection import Connection, StaleConnectionError
+from shadow_mw.shadows.dial import dial
 from shadow_mw.shadows.request_target import request_target
 from shadow_mw.targets import Target
 
@@ -29,7 +30,7 @@ _CONNECTION_HEADERS = frozenset(
 
 
 class FastHTTPShadow:
-    """A shadow that is asked over HTTP/1.1 with kept-alive connections, at little cost. For asyncio.
+    """A shadow that is asked over HTTP/1.1 with kept-alive connections, at little cost. For asyncio, uvloop.
 
     It keeps the promises of `HTTPShadow`: no redirect followed, no cookie kept, no proxy from the
     environment, certificates checked, no more than `max_body_bytes` of an answer read. A request is sent a
@@ -99,10 +100,9 @@ class FastHTTPShadow:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(max_body_bytes=self._max_body_bytes),
-                host,
-                self._url.port or (443 if tls else 80),
+                sock=await dial(host, self._url.port or (443 if tls else 80)),
                 ssl=self._tls_context() if tls else None,
-                happy_eyeballs_delay=0.25,
+                server_hostname=host if tls else None,
             )
         except (OSError, UnicodeError) as error:
             raise ShadowUnreachable(f"{type(error).__name__}: {error}") from error
