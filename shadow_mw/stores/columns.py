@@ -20,6 +20,7 @@ _TYPES: dict[Shape, str] = {
     "words": "MAP(VARCHAR, VARCHAR)",
     "counts": "MAP(VARCHAR, BIGINT)",
 }
+_KIND = {"kind": "VARCHAR"}
 
 
 def tag(kind: type) -> str:
@@ -27,18 +28,30 @@ def tag(kind: type) -> str:
     return str(kind.__struct_config__.tag)  # type: ignore[attr-defined] # every msgspec struct has it
 
 
-def records(kind: type, segments: Sequence[Path], parts: Sequence[Path] = ()) -> str:
-    """The SQL of all records of one kind in these files.
+def lines(segments: Sequence[Path], *kinds: type) -> str:
+    """The SQL of the lines in these files as a table, with the columns of these kinds and the column `kind`.
+
+    A torn line comes as a row of NULLs.
+    """
+    types = {field.name: _TYPES[field.shape] for kind in kinds for field in fields(kind)}
+    columns = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in {**_KIND, **types}.items())
+    options = "format='newline_delimited', compression='none', ignore_errors=true, hive_partitioning=false"
+    return f"read_json({_list(segments)}, columns={{{columns}}}, {options})"
+
+
+def records(kind: type, parts: Sequence[Path] = (), hot: str = "") -> str:
+    """The SQL of all records of one kind in these Parquet files and in `hot`, a table of `lines`.
 
     A column that a file lacks takes the field's default, as an older version wrote it; a column that the
-    struct lacks is left out. A torn line is left out.
+    struct lacks is left out.
     """
     sources = [_nothing(kind)]
     if parts:
         source = f"read_parquet({_list(parts)}, union_by_name=true, hive_partitioning=false)"
         sources.append(f"SELECT * FROM {source}")  # noqa: S608 - quoted
-    if segments:
-        sources.append(_lines(kind, segments))
+    if hot:
+        names = ", ".join(field.column for field in fields(kind))
+        sources.append(f"SELECT {names} FROM {hot} WHERE kind = {literal(tag(kind))}")  # noqa: S608 - quoted
     names = ", ".join(map(_with_default, fields(kind)))
     return f"SELECT {names} FROM ({' UNION ALL BY NAME '.join(sources)})"  # noqa: S608 - quoted
 
@@ -46,14 +59,6 @@ def records(kind: type, segments: Sequence[Path], parts: Sequence[Path] = ()) ->
 def literal(text: object) -> str:
     """A text as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
-
-
-def _lines(kind: type, segments: Sequence[Path]) -> str:
-    types = ", ".join(f"{literal(field.name)}: {literal(_TYPES[field.shape])}" for field in fields(kind))
-    options = "format='newline_delimited', compression='none', ignore_errors=true, hive_partitioning=false"
-    source = f"read_json({_list(segments)}, columns={{'kind': 'VARCHAR', {types}}}, {options})"
-    # A torn line comes as a row of NULLs.
-    return f"SELECT * EXCLUDE (kind) FROM {source} WHERE kind = {literal(tag(kind))}"  # noqa: S608 - quoted
 
 
 def _nothing(kind: type) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.records import Comparison, Pulse, Tally, Truth
-from shadow_mw.stores.columns import literal, records
+from shadow_mw.stores.columns import lines, literal, records
 from shadow_mw.stores.engine import connect, first_line
 from shadow_mw.stores.files import make_folder, sync_file, sync_folder
 from shadow_mw.stores.journal import Journal, read_journal, settle, write_journal
@@ -163,7 +163,7 @@ def _copy(database: duckdb.DuckDBPyConnection, kind: type, segments: Sequence[Pa
 
     try:
         (count,) = database.execute(
-            f"COPY ({records(kind, segments)} ORDER BY ts_us) TO {literal(draft)} "
+            f"COPY ({records(kind, hot=lines(segments, kind))} ORDER BY ts_us) TO {literal(draft)} "
             "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000)"
         ).fetchall()[0]
     except duckdb.Error as error:

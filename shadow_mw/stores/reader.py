@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shadow_mw.exceptions import StoreError
-from shadow_mw.stores.columns import records
+from shadow_mw.stores.columns import lines, records
 from shadow_mw.stores.dialects import DuckDBDialect
 from shadow_mw.stores.engine import connect, first_line
 from shadow_mw.stores.journal import read_journal
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LIST_WAIT_SECONDS = 10.0
 _ATTEMPTS = 5
+#: Half of what the database may take of memory.
+_HOT_BYTES = 256 * 2**20
 
 
 class _Snapshot(msgspec.Struct, frozen=True):
@@ -38,9 +40,9 @@ class StoreReader:
 
     Its tables, `comparisons`, `tallies`, `truths` and `pulses`, have the fields of the structs in `records`
     as columns: texts VARCHAR, counts and microseconds BIGINT, `diff_paths` VARCHAR[], `segments`
-    MAP(VARCHAR, VARCHAR), `counts` MAP(VARCHAR, BIGINT). A delta or score that was NaN or
-    infinite is NULL. Segments that are being written may yet grow between two queries. It never writes
-    into the store, so read permission is enough.
+    MAP(VARCHAR, VARCHAR), `counts` MAP(VARCHAR, BIGINT). A delta or score that was NaN or infinite is NULL.
+    Over 256 MiB of segments that are being written may yet grow between two queries; less is read once. It
+    never writes into the store, so read permission is enough.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -110,10 +112,26 @@ class StoreReader:
 
     def _define_tables(self) -> None:
         files = _files(self._layout)
+        hot = self._hot(files.segments)
         for name, kind in TABLES.items():
-            query = records(kind, files.segments, files.parts[kind])
+            query = records(kind, files.parts[kind], hot)
             self._database.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
         self._is_defined = True
+
+    def _hot(self, segments: list[Path]) -> str:
+        """The lines as a table; read once where they fit into memory, so that no question does it again."""
+        if not segments:
+            return ""
+        source = lines(segments, *TABLES.values())
+        if sum(map(_size, segments)) > _HOT_BYTES:
+            return source
+        # A view that names the table would keep it from being replaced.
+        for name in TABLES:
+            self._database.execute(f"DROP VIEW IF EXISTS {name}")
+        self._database.execute(
+            f"CREATE OR REPLACE TABLE hot AS SELECT * FROM {source} WHERE kind IS NOT NULL"  # noqa: S608 - quoted
+        )
+        return "hot"
 
 
 def open_reader(folder: Path | str) -> StoreReader:
@@ -143,6 +161,12 @@ def _listed(layout: Layout) -> Iterator[None]:
         if has_locks and not stack.enter_context(listing(layout, _LIST_WAIT_SECONDS)):
             raise StoreError(f"a compaction holds up the store at {layout.root}: try again later")
         yield
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def _files(layout: Layout) -> _Snapshot:

@@ -142,9 +142,23 @@ def test_a_file_that_vanishes_after_the_snapshot_is_no_error(make_store, folder:
     with open_reader(folder) as reader:
         compact(folder)
         assert len(reader.rows("SELECT record_id FROM comparisons")) == 2
+    with open_reader(folder) as reader:
+        assert len(reader.rows("SELECT record_id FROM comparisons")) == 2
         for part in folder.glob("cold/*/*.parquet"):
             part.unlink()
         assert reader.rows("SELECT record_id FROM comparisons") == []
+
+
+def test_segments_too_large_to_be_held_are_read_in_place(
+    make_store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shadow_mw.stores.reader._HOT_BYTES", 0)
+    store = make_store()
+    store.write(comparisons("a", 2))
+    with open_reader(folder) as reader:
+        store.write([*comparisons("b", 1), tally(eligible=1)])
+        assert reader.rows("SELECT count(*) AS n FROM comparisons") == [{"n": 3}]
+        assert reader.rows("SELECT counts FROM tallies") == [{"counts": {"eligible": 1}}]
 
 
 @pytest.mark.parametrize("name", ["it's [a] *glob*?", "säule 😀", 'quo"te'])
