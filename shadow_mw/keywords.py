@@ -42,6 +42,7 @@ class Keywords(TypedDict, total=False):
     store: str
     store_bytes: int | str
     retention_days: float
+    production_version: str
     record_chars: int
     trace: Literal["same", "linked"]
     memory_bytes: int | str | None

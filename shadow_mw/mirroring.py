@@ -170,6 +170,12 @@ class MirroringSettings(BaseSettings):
         ByteSize(2**30), description="The size cap of the embedded store; its oldest records go first."
     )
     retention_days: float = Field(30.0, gt=0.0, description="How many days records are kept.")
+    production_version: str = Field(
+        "",
+        max_length=64,
+        description="Which version of its model production runs, as in `2026-11-02`. It stands in every "
+        "record, and a new one begins the count of agreement anew. A shadow's version is its name.",
+    )
     record_chars: int = Field(
         8192, ge=0, description="The longest features or prediction text in a record; the rest is cut."
     )

@@ -5,6 +5,14 @@ from __future__ import annotations
 import msgspec
 
 
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verdict on one route means: by this comparator, against this version of production."""
+
+    route: str
+    comparator: str
+    production_version: str
+
+
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """One shadow in one stretch of time, perhaps on one route. Immutable."""
 
@@ -17,3 +25,5 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What came at this very moment is out. None for the end."""
     comparator: str | None = None
     production_version: str | None = None
+    meanings: tuple[Meaning, ...] = ()
+    """Verdicts of any other meaning are out; what has no verdict stays in. Empty for all verdicts."""

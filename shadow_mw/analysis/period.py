@@ -1,4 +1,4 @@
-"""Period: which stretch of time counts for a decision."""
+"""Period: which verdicts count for a decision."""
 
 from __future__ import annotations
 
@@ -8,49 +8,60 @@ import msgspec
 
 from shadow_mw.protocols import Reader
 from shadow_mw.questions.verdicts import Epoch, epochs
-from shadow_mw.scope import Scope
+from shadow_mw.scope import Meaning, Scope
+
+_MINUTE_US = 60_000_000
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):
-    """What is judged: the comparisons since the comparator or production's version changed. Immutable."""
+    """What is judged: on each route the verdicts that mean what its latest one means. Immutable."""
 
     scope: Scope
     comparators: tuple[str, ...]
     since_change_us: int | None = None
-    """When the count began anew, in microseconds of Unix time; None where nothing changed."""
+    """When the count began anew, in microseconds of Unix time; None where every verdict means the same."""
     left_out: int = 0
-    """Comparisons before that."""
+    """Verdicts by another comparator, or against another version of production."""
 
 
 def current_period(reader: Reader, scope: Scope) -> Period:
-    """The scope, begun anew after the last change on any of its routes.
+    """The scope without the verdicts that mean something else than the latest of their route.
 
-    A route counts from the moment after its last comparison by another comparator or version of production.
+    The books, which know no comparator, begin with the first minute of what counts.
 
     Raises:
         StoreError: the store could not be read.
 
     """
     found = epochs(reader, scope)
-    ends = [end for route in {epoch.route for epoch in found} for end in _end_of_others(found, route)]
-    if not ends:
-        return Period(scope=scope, comparators=_comparators(found))
-    since_us = max(ends) + 1
-    left_out = sum(epoch.comparisons for epoch in found if epoch.last_us < since_us)
-    current = [epoch for epoch in found if epoch.last_us >= since_us]
+    current = _latest_by_route(found)
+    left_out = sum(epoch.comparisons for epoch in found if epoch not in current)
+    comparators = tuple(sorted({epoch.comparator for epoch in current}))
+    if not left_out:
+        return Period(scope=scope, comparators=comparators)
+    began_us = min(epoch.first_us for epoch in current)
     return Period(
-        scope=msgspec.structs.replace(scope, since_us=since_us),
-        comparators=_comparators(current),
-        since_change_us=since_us,
+        scope=msgspec.structs.replace(
+            scope,
+            meanings=tuple(map(_meaning, current)),
+            since_us=max(began_us // _MINUTE_US * _MINUTE_US, scope.since_us or 0),
+        ),
+        comparators=comparators,
+        since_change_us=began_us,
         left_out=left_out,
     )
 
 
-def _end_of_others(found: Sequence[Epoch], route: str) -> list[int]:
-    """When the last of a route's superseded epochs ended; empty where there is one only."""
-    ordered = sorted((epoch.last_us for epoch in found if epoch.route == route), reverse=True)
-    return ordered[1:2]
+def _latest_by_route(found: Sequence[Epoch]) -> list[Epoch]:
+    by_route: dict[str, Epoch] = {}
+    for epoch in found:
+        known = by_route.setdefault(epoch.route, epoch)
+        if epoch.last_us > known.last_us:
+            by_route[epoch.route] = epoch
+    return list(by_route.values())
 
 
-def _comparators(found: Sequence[Epoch]) -> tuple[str, ...]:
-    return tuple(sorted({epoch.comparator for epoch in found if epoch.comparator}))
+def _meaning(epoch: Epoch) -> Meaning:
+    return Meaning(
+        route=epoch.route, comparator=epoch.comparator, production_version=epoch.production_version
+    )

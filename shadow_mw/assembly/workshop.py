@@ -47,7 +47,12 @@ def make_worker(
     """
     telemetry = open_telemetry(reuse=True)
     instance = f"{socket.gethostname()}-{os.getpid()}"
-    origin = Origin(service=service_name(), instance=instance, queue=settings.queue)
+    origin = Origin(
+        service=service_name(),
+        instance=instance,
+        queue=settings.queue,
+        production_version=settings.production_version,
+    )
     judge = Judge(
         comparators,
         Redactor(settings.redact),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from shadow_mw.protocols import Reader
-from shadow_mw.scope import Scope
+from shadow_mw.scope import Meaning, Scope
 
 JUDGED = "verdict IN ('agree', 'disagree')"
 BOTH_ANSWERED = "outcome = 'answered' AND production_outcome = 'answered'"
@@ -27,8 +28,8 @@ class Condition(msgspec.Struct, frozen=True):
 def comparisons_in(scope: Scope, table: str = "") -> Condition:
     """The comparisons in a scope; `table` names the one that is meant where there are several."""
     facts = {"comparator": scope.comparator, "production_version": scope.production_version}
-    where = _in(scope, table, facts)
-    return where & f"{_column('role', table)} = 'shadow'"
+    where = _in(scope, table, facts) & f"{_column('role', table)} = 'shadow'"
+    return _of_meanings(where, scope.meanings, table) if scope.meanings else where
 
 
 def tallies_in(scope: Scope) -> Condition:
@@ -57,6 +58,15 @@ def _in(scope: Scope, table: str, facts: dict[str, str | None]) -> Condition:
     ]
     given = [(_column(test, table), value) for test, value in tests if value is not None]
     return Condition(" AND ".join(test for test, _ in given), tuple(value for _, value in given))
+
+
+def _of_meanings(where: Condition, meanings: Sequence[Meaning], table: str) -> Condition:
+    names = ("route", "comparator", "production_version")
+    one = " AND ".join(f"{_column(name, table)} = ?" for name in names)
+    verdict = _column("verdict", table)
+    sql = f"({verdict} = 'none' OR {' OR '.join(f'({one})' for _ in meanings)})"
+    parameters = [getattr(meaning, name) for meaning in meanings for name in names]
+    return Condition(f"{where.sql} AND {sql}", (*where.parameters, *parameters))
 
 
 def _column(name: str, table: str) -> str:

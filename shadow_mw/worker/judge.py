@@ -33,6 +33,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     service: str = ""
     instance: str = ""
     queue: str = ""
+    production_version: str = ""
 
 
 class SpanIds(msgspec.Struct, frozen=True):
@@ -124,6 +125,7 @@ class Judge:
             "service": self._origin.service,
             "instance": self._origin.instance,
             "queue": self._origin.queue,
+            "production_version": self._origin.production_version,
             "route": request.route,
             "method": request.method,
             "sample_rate": request.sample_rate,

@@ -82,6 +82,23 @@ def test_a_new_version_of_production_begins_the_count_anew(tmp_path):
     assert analysed(tmp_path).agreement.share.trials == 20
 
 
+def test_what_a_restarted_worker_first_took_for_labels_does_not_begin_the_count_anew(tmp_path):
+    write_story(tmp_path, [Call("agree")] * 30, comparator="auto:close")
+    write_story(tmp_path, [Call("disagree")] * 2, first=60, comparator="auto:label")
+    write_story(tmp_path, [Call("agree")] * 20, first=120, comparator="auto:close")
+    analysis = analysed(tmp_path)
+    assert (analysis.agreement.agree, analysis.agreement.disagree) == (50, 0)
+    assert analysis.period.left_out == 2
+    assert analysis.account.eligible == 52
+
+
+def test_failures_count_whatever_the_verdicts_mean(tmp_path):
+    write_story(tmp_path, [Call("disagree")] * 30, comparator="exact")
+    write_story(tmp_path, stretch({"agree": 15, "shadow_error": 5}), first=60, comparator="close")
+    errors = analysed(tmp_path).errors
+    assert (errors.both_answered, errors.shadow_failed) == (15, 5)
+
+
 def test_another_comparator_on_another_route_is_no_change(tmp_path):
     write_story(tmp_path, [Call("agree")] * 30, comparator="exact")
     write_story(tmp_path, [Call("agree", route="POST /other")] * 20, first=60, comparator="label")

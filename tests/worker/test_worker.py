@@ -411,6 +411,14 @@ def test_a_mirror_that_was_closed_works_again_with_the_next_request():
         assert mirrored.counts() == {"eligible": 2, "compared": 2, "agree": 2}
 
 
+def test_production_s_version_stands_in_the_record(tmp_path):
+    with StubShadow() as shadow:
+        mirrored = Mirrored(app_answering(), shadow.url, production_version="2026-11-02")
+        mirrored.ask()
+        mirrored.counts()
+    assert [one.production_version for one in stored(tmp_path)[0]] == ["2026-11-02"]
+
+
 def test_a_worker_gives_a_sign_of_life_for_each_shadow(tmp_path):
     with StubShadow() as shadow:
         mirrored = Mirrored(app_answering(), f"a={shadow.url}, b={CLOSED_PORT}", max_concurrency=3)
