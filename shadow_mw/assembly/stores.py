@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.protocols import Reader, Store
-from shadow_mw.settings import Settings
-from shadow_mw.store_urls import CLICKHOUSE_SCHEMES, POSTGRES_SCHEMES, checked_store, scheme
+from shadow_mw.settings import Settings, load_settings
+from shadow_mw.store_urls import CLICKHOUSE_SCHEMES, POSTGRES_SCHEMES, checked_store, is_url, scheme
+
+if TYPE_CHECKING:
+    from shadow_mw.stores.health import Health
 
 
 def make_store(settings: Settings) -> Store | None:
@@ -75,3 +81,24 @@ def open_reader(where: Path | str) -> Reader:
     from shadow_mw.stores.reader import open_reader as open_folder
 
     return open_folder(where)
+
+
+def examine(where: Path | str, *, repair: bool = False) -> Iterator[Health]:
+    """Look whether a store is whole; with `repair`, mend what is safe to mend in a folder.
+
+    Raises:
+        SettingsError: the settings, which tell the size cap of a folder, are wrong.
+        StoreError: there is no store.
+        MissingExtraError: the driver is not installed.
+
+    """
+    name = str(where)
+    if not is_url(name):
+        from shadow_mw.stores.doctor import examine as examine_folder
+
+        yield from examine_folder(name, max_bytes=int(load_settings().store_bytes), repair=repair)
+        return
+    from shadow_mw.stores.server_health import examine_clickhouse, examine_postgres
+
+    with contextlib.closing(open_reader(name)) as reader:
+        yield from (examine_postgres if scheme(name) in POSTGRES_SCHEMES else examine_clickhouse)(reader)
