@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from shadow_mw import figures
 from shadow_mw.analysis.account import Account
 from shadow_mw.analysis.analysis import Analysis
 from shadow_mw.analysis.criteria import Criterion
 from shadow_mw.analysis.decision import Decision
-from shadow_mw.dashboard.words import counted, limit, moment
+from shadow_mw.dashboard.words import limit, moment
 from shadow_mw.stats import Estimate
 
 #: Each bucket with its colour (by whose doing it is) and what it means, for a person.
@@ -87,8 +88,8 @@ def summary(decision: Decision, analysis: Analysis) -> str:
     if analysis.first_us is None:
         return reason
     span = f"{moment(analysis.first_us)[:16]} to {moment(analysis.last_us)[:16]}"
-    judged = counted(analysis.agreement.share.trials)
-    return f"{reason} {judged} comparisons, {span} UTC, at {limit(analysis.confidence)} confidence."
+    judged = figures.counted(analysis.agreement.share.trials, "comparison")
+    return f"{reason} {judged}, {span} UTC, at {limit(analysis.confidence)} confidence."
 
 
 def paired_rows(analysis: Analysis) -> tuple[tuple[str, Estimate, Estimate], ...]:

@@ -12,6 +12,7 @@ from dashboard_records import write_day
 from dashboard_server import Server, Visitor
 
 from shadow_mw.dashboard import dashboard
+from shadow_mw.stores.compaction import compact
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ENABLE = "enable with: apt-get install chromium && pip install playwright (or CHROMIUM=/path/to/it)"
@@ -22,6 +23,7 @@ def day(tmp_path_factory) -> Path:
     """A store with a day of 6,000 exchanges, which ended just now."""
     folder = tmp_path_factory.mktemp("day") / "store"
     write_day(folder, 6000, end_us=time.time_ns() // 1000)
+    compact(folder)
     return folder
 
 

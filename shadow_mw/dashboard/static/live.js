@@ -88,6 +88,6 @@
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && !isPaused) ask(); next(); });
   setInterval(tellAgo, 1000);
-  root.dataset.live = "";
+  root.dataset.scripted = "";
   next();
 })();
