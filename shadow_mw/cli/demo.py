@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 SUMMARY = "watch real predictions being mirrored between two models on this computer"
 DESCRIPTION = (
@@ -31,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo, then print its report; the exit code."""
+    from shadow_mw.cli.report import print_report
     from shadow_mw.demo import Plan, run_demo
 
     plan = Plan(
@@ -39,13 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         mode=arguments.mode,
     )
-    return run_demo(plan, _print_report)
-
-
-def _print_report(folder: Path) -> None:
-    from shadow_mw.cli.report import print_tables, read_report
-
-    print_tables(read_report(folder), folder)
+    return run_demo(plan, print_report)
 
 
 def _positive(text: str) -> int:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shadow_mw.analysis.analysis import Analysis, analyse
+from shadow_mw.analysis.choice import chosen_shadow
 from shadow_mw.figures import counted, interval, milliseconds
-from shadow_mw.report import Account, make_report
+from shadow_mw.scope import Scope
 from shadow_mw.stores.reader import open_reader
 
 if TYPE_CHECKING:
@@ -31,20 +33,21 @@ def tell_ending(session: Session, show_report: Callable[[Path], None]) -> None:
         say(f"Nothing was sent, so there is nothing to report. Logs: {session.folder}")
         return
     if session.plan.fault:
-        say(_fault_sentence(session.plan.fault, _total(session.store)))
+        say(_fault_sentence(session.plan.fault, _analysis(session.store)))
     say("")
     show_report(session.store)
     say("\n".join(_where_to_look(session)))
 
 
-def _total(store: Path) -> Account:
+def _analysis(store: Path) -> Analysis:
     with open_reader(store) as reader:
-        return make_report(reader).shadows[0].total
+        return analyse(reader, Scope(shadow=chosen_shadow(reader, None)))
 
 
-def _fault_sentence(fault: str, total: Account) -> str:
+def _fault_sentence(fault: str, analysis: Analysis) -> str:
     if fault == "wrong":
-        return f"Meanwhile the shadow answered nonsense: agreement is {interval(total.agreement)}."
+        return f"Meanwhile the shadow answered nonsense: agreement is {interval(analysis.agreement.share)}."
+    total = analysis.account
     failed = total.buckets["shadow_error"] + total.buckets["shadow_timeout"]
     what = {"slow": "answered too late", "down": "refused connections", "errors": "answered 500"}[fault]
     kept = total.buckets["circuit_open"]

@@ -95,9 +95,12 @@ def test_version_and_help_tell_what_there_is(capsys):
 def test_the_report_begins_with_the_verdict_and_its_books_add_up(store, capsys):
     assert main(["report", "--store", str(store)]) == 0
     text = capsys.readouterr().out
-    first = " ".join(text.split("\n\n")[0].split())
-    assert first.startswith("forest: 25 predict calls; the shadow answered 20 of them (coverage 80.0 %)")
-    assert "agreement is 90.0 % (69.9 % to 97.2 %); the shadow failed 5 times, production 0 times." in first
+    verdict, overview = (" ".join(part.split()) for part in text.split("\n\n")[:2])
+    assert verdict.startswith("Hold forest. Coverage is 80.00 %; 95.00 % or more wanted.")
+    assert overview.startswith("forest: 25 predict calls; the shadow answered 20 of them (coverage 80.0 %)")
+    assert (
+        "agreement is 90.0 % (69.9 % to 97.2 %); the shadow failed 5 times, production 0 times." in overview
+    )
     rows = dict(line.rsplit(None, 1) for line in text.splitlines() if line and line[-1].isdigit())
     buckets = sum(int(rows[bucket]) for bucket in BUCKETS)
     assert buckets == int(rows["= eligible"]) == 25
@@ -127,10 +130,11 @@ def test_a_prediction_cannot_steer_the_terminal(store, capsys):
 def test_the_report_as_json_has_every_figure(store):
     ended = run("report", "--store", store, "--json")
     (shadow,) = json.loads(ended.stdout)["shadows"]
-    total = shadow["total"]
-    assert total["eligible"] == sum(total["buckets"].values()) == 25
-    assert total["agreement"]["rate"] == 0.9
-    assert total["coverage"] == 0.8
+    analysis = shadow["analysis"]
+    assert analysis["account"]["eligible"] == sum(analysis["account"]["buckets"].values()) == 25
+    assert analysis["agreement"]["share"]["rate"] == 0.9
+    assert analysis["account"]["coverage"]["rate"] == 0.8
+    assert shadow["decision"]["verdict"] == "hold"
 
 
 def test_an_empty_store_is_said_to_be_empty(tmp_path, capsys):
@@ -150,7 +154,8 @@ def test_a_reader_that_goes_away_is_no_error(store, format_):
 
 
 def test_warnings_say_what_the_figures_lack(store, capsys):
-    write_records(store, [comparison(Call("agree"), n, comparator="label") for n in range(3)])
+    other = Call("agree", route="POST /other")
+    write_records(store, [comparison(other, n, comparator="label") for n in range(3)])
     assert main(["report", "--store", str(store)]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "The store holds 3 comparisons that the books lack" in text

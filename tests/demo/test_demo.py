@@ -61,7 +61,7 @@ def total_of(folder: Path) -> dict:
     (store,) = folder.glob("shadow-mw-demo-*/store")
     command = [sys.executable, "-m", "shadow_mw", "report", "--store", str(store), "--json"]
     report = subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True, timeout=60)
-    return json.loads(report.stdout)["shadows"][0]["total"]
+    return json.loads(report.stdout)["shadows"][0]["analysis"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
