@@ -11,7 +11,7 @@ CLICKHOUSE_SCHEMES = ("clickhouse", "clickhouses")
 _SCHEMES = POSTGRES_SCHEMES + CLICKHOUSE_SCHEMES
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 #: To the last @, since a password may be written with characters that a URL forbids.
-_CREDENTIALS = re.compile(r"(//[^:@/]*:)(.*)@")
+_CREDENTIALS = re.compile(r"(//[^:@/]*:)(.*)@", re.DOTALL)
 _QUERY_PASSWORD = re.compile(r"(password=)([^&]*)", re.IGNORECASE)
 _HIDDEN = "***"
 
