@@ -19,7 +19,7 @@ from shadow_mw.dashboard.answers import Answers
 from shadow_mw.dashboard.contrast import contrast
 from shadow_mw.dashboard.gate import STATUS, gate_answer, read_criteria, read_last_seconds
 from shadow_mw.dashboard.liveness import liveness
-from shadow_mw.dashboard.losses import losses, ordered, paired_rows, summary
+from shadow_mw.dashboard.losses import judged, losses, ordered, paired_rows, summary
 from shadow_mw.dashboard.overview import Menu, make_overview, make_verdict, read_menu
 from shadow_mw.dashboard.pages import Pages
 from shadow_mw.dashboard.selection import RANGES, Selection, now_us, read_selection
@@ -67,6 +67,7 @@ class Board:
             overview=overview,
             now=liveness(overview.signs, now_us()),
             summary=summary(overview.decision, overview.analysis),
+            judged=judged(overview.decision, overview.analysis),
             criteria=ordered(overview.decision),
             losses=losses(overview.analysis.account),
             paired=paired_rows(overview.analysis),

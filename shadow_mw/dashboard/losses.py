@@ -26,6 +26,7 @@ _MEANINGS = {
     "unaccounted": ("open", "still under way, or lost with a killed process"),
 }
 _WIDTH = 1000
+_LARGEST = 3
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,8 @@ class Losses(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: tuple[Row, ...]
     stack: tuple[Part, ...]
+    largest: tuple[tuple[str, int], ...]
+    """The most frequent reasons for which the shadow did not answer."""
     skipped: tuple[tuple[str, int], ...]
     """What the policy left out, beside the books."""
 
@@ -63,11 +66,22 @@ def losses(account: Account) -> Losses:
         for name in _MEANINGS
         if counts.get(name, 0) or name == "compared"
     )
+    lost = [row for row in rows if row.ink in ("unanswered", "unasked", "open")]
     return Losses(
         rows=rows,
         stack=_stack(rows),
+        largest=tuple((row.name, row.n) for row in sorted(lost, key=lambda row: -row.n)[:_LARGEST]),
         skipped=tuple((_plain(name), n) for name, n in account.skipped.items() if n),
     )
+
+
+def judged(decision: Decision, analysis: Analysis) -> dict[str, Criterion | Estimate]:
+    """The figures of the tiles as the gate holds them against its limits, so that a page tells one number."""
+    found: dict[str, Criterion | Estimate] = {one.name: one for one in decision.criteria}
+    if analysis.noise is not None:
+        # The gate looks at what goes beyond the noise; the tile still tells the agreement itself.
+        found["agreement"] = analysis.agreement.always
+    return found
 
 
 def ordered(decision: Decision) -> tuple[Criterion, ...]:

@@ -40,7 +40,7 @@ def points(difference: float | None) -> str:
     """A difference of two shares, in percentage points with its sign."""
     if difference is None or not math.isfinite(difference):
         return _unbounded(difference)
-    return f"{100 * difference:+.3f}{_GAP}points".replace("-", _MINUS)
+    return f"{100 * difference:+.2f}{_GAP}points".replace("-", _MINUS)
 
 
 def duration(seconds: float | None) -> str:

@@ -37,7 +37,8 @@ def test_the_first_page_has_the_verdict_and_every_number_of_the_mission(client, 
     for criterion in decision.criteria:
         assert criterion.sentence in page.replace("&#39;", "'")
     assert percent(analysis.agreement.share.rate) in page
-    assert percent(analysis.agreement.always.low) in page
+    [agreement] = [one for one in decision.criteria if one.name == "agreement"]
+    assert f"{percent(agreement.low)} to {percent(agreement.high)}, however often" in page
     assert percent(analysis.account.coverage.rate) in page
     assert percent(analysis.errors.shadow.rate) in page
     assert counted(analysis.account.buckets["circuit_open"]) in page
