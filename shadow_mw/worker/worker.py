@@ -29,6 +29,7 @@ from shadow_mw.worker.pending import Asked, Pending
 from shadow_mw.worker.recorder import Recorder
 
 _FINAL_FLUSH_SECONDS = 0.8
+_CLOSE_SECONDS = 0.5
 
 
 class Worker:
@@ -202,7 +203,8 @@ class Worker:
             with self._guard:
                 await anyio.to_thread.run_sync(self._telemetry.shutdown, _FINAL_FLUSH_SECONDS / 2)
                 self._metrics.close()  # only now, for the shutdown makes the last collection
-            for lane in self._lanes:
-                with self._guard:
-                    await lane.aclose()
+        # Not under the same deadline: a flush that takes all of it must not leave connections open.
+        for lane in self._lanes:
+            with anyio.move_on_after(_CLOSE_SECONDS, shield=True), self._guard:
+                await lane.aclose()
         self._recorder.close()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx  # noqa: F401 the worker would import it amid an example; then rich draws a random number
 import pytest
 from asgi_driver import chunked, http_scope, run
 from asgi_scripts import scripted, step

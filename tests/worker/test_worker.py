@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -398,6 +399,18 @@ def test_what_is_left_at_the_deadline_of_a_stop_is_counted_as_lost(tmp_path):
         release.set()
     _, tally = stored(tmp_path)
     assert tally == {"eligible": 5, "worker_lost": 5}
+
+
+def test_a_last_flush_that_takes_all_its_time_leaves_no_connection_open(monkeypatch):
+    monkeypatch.setattr("shadow_mw.worker.worker._FINAL_FLUSH_SECONDS", 0.0)
+    with StubShadow() as shadow:
+        mirrored = Mirrored(app_answering(), shadow.url)
+        mirrored.ask()
+        mirrored.counts()
+        installation = mirrored.middleware._installation
+        assert installation is not None
+        installation.close()
+        gc.collect()  # warns of what is open, and a warning is an error here
 
 
 def test_a_mirror_that_was_closed_works_again_with_the_next_request():
