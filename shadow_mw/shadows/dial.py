@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
@@ -26,11 +27,15 @@ async def dial(host: str, port: int) -> socket.socket:
         OSError: no such host, or no address of it takes the connection; the first address tells why.
 
     """
-    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        # The loop would ask a thread for an address as well, which can't be started while Python ends.
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return await first_of(addresses)
 
 
-async def first_of(addresses: list[Address]) -> socket.socket:
+async def first_of(addresses: Sequence[Address]) -> socket.socket:
     """A connected socket, as `dial` gives it, to one of at least one address.
 
     Raises:
@@ -52,7 +57,7 @@ class _Race:
         self._errors: dict[int, OSError] = {}
         self._scope = anyio.CancelScope()
 
-    async def run(self, addresses: list[Address]) -> socket.socket:
+    async def run(self, addresses: Sequence[Address]) -> socket.socket:
         try:
             async with anyio.create_task_group() as group:
                 self._scope = group.cancel_scope
@@ -96,7 +101,7 @@ async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socke
     return connection
 
 
-def _interleaved(addresses: list[Address]) -> list[Address]:
+def _interleaved(addresses: Sequence[Address]) -> list[Address]:
     """The same, the families by turns: a host without a way to one of them loses one head start only."""
     first = addresses[0][0]
     same = [address for address in addresses if address[0] == first]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -92,6 +93,18 @@ def test_a_name_is_looked_up(options):
         (await dial("localhost", port)).close()
         with pytest.raises(OSError, match=r"."):
             await dial("unknown.invalid", port)
+
+    with listening() as good:
+        anyio.run(main, good[4][1], backend_options=options)
+
+
+def test_an_address_is_not_looked_up(options):
+    """A look-up takes a thread, and none can be started any more while the interpreter ends."""
+
+    async def main(port: int) -> None:
+        before = threading.active_count()
+        (await dial("127.0.0.1", port)).close()
+        assert threading.active_count() == before
 
     with listening() as good:
         anyio.run(main, good[4][1], backend_options=options)
