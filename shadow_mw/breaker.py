@@ -80,6 +80,8 @@ class Breaker:
         if generation != self._generation:
             return  # a call from before the circuit changed says nothing about the shadow of now
         before = self.state
+        if error is None and before == pybreaker.STATE_CLOSED and not self._machine.fail_counter:
+            return  # nothing that an answer could change
         with contextlib.suppress(Exception):
             self._machine.call(_replay, error)
         if self.state != before:

@@ -19,6 +19,8 @@ from shadow_mw.records import Headers
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 #: How much is fed to zlib at once; what is left of a piece behind a gzip member is copied by zlib.
 _PIECE_BYTES = 16 * 1024
+#: Made once; `json.dumps` makes an encoder for each value.
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _JSON_TYPE = re.compile(r"(application|text)/json\Z|[^/]+/[^/]+\+json\Z")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 #: What a JMESPath function may raise that is given a value it did not expect.
@@ -59,6 +61,8 @@ def decode_payload(body: bytes, headers: Headers, *, max_bytes: int) -> Any:
     if not content:
         return None
     content_type = _header(headers, b"content-type")
+    if content_type == "application/json":
+        return _json(content)
     media_type = content_type.partition(";")[0].strip().lower()
     if _JSON_TYPE.match(media_type):
         return _json(content)
@@ -92,7 +96,8 @@ def encode_text(value: Any, max_chars: int) -> tuple[str, bool]:
     `Infinity`. Bytes are only described.
     """
     text = f"<{len(value)} bytes>" if isinstance(value, bytes) else _json_text(value)
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text[:max_chars], len(text) > max_chars
 
 
@@ -103,7 +108,7 @@ def _reason(error: Exception) -> str:
 
 
 def _header(headers: Headers, name: bytes) -> str:
-    return ",".join(value.decode("latin-1") for key, value in headers if key.lower() == name)
+    return b",".join([value for key, value in headers if key.lower() == name]).decode("latin-1")
 
 
 def _decompressed(body: bytes, encoding: str, max_bytes: int) -> bytes:
@@ -196,7 +201,7 @@ def _text(content: bytes, content_type: str) -> str:
 
 def _json_text(value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _to_json(value)
     except RecursionError:
         return f"<{type(value).__name__} nested too deep>"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 REDACTED = "[redacted]"
 _CONTAINERS = (dict, list)
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 class Redactor:
@@ -28,7 +29,7 @@ class Redactor:
         return self._copied(value) if self._keys and self._finds_key(value) else value
 
     def _is_secret(self, key: object) -> bool:
-        return str(key).lower() in self._keys
+        return _lowered(key) in self._keys
 
     def _finds_key(self, value: Any) -> bool:
         # Loops with a stack of their own, here and below: nesting may be deeper than Python's stack.
@@ -36,10 +37,10 @@ class Redactor:
         while left:
             item = left.pop()
             if isinstance(item, dict):
-                if any(map(self._is_secret, item)):
+                if not self._keys.isdisjoint(map(_lowered, item)):
                     return True
                 left += [child for child in item.values() if isinstance(child, _CONTAINERS)]
-            elif isinstance(item, list):
+            elif isinstance(item, list) and not _SCALARS.issuperset(map(type, item)):
                 left += [child for child in item if isinstance(child, _CONTAINERS)]
         return False
 
@@ -55,3 +56,7 @@ class Redactor:
                     copy[slot] = child.copy()
                     left.append(copy[slot])
         return root[0]
+
+
+def _lowered(key: object) -> str:
+    return str(key).lower()

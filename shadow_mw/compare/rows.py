@@ -12,6 +12,8 @@ from shadow_mw.protocols import Pair
 
 #: Where model servers put predictions: MLflow, TensorFlow Serving, KServe.
 _ENVELOPES = ("predictions", "outputs", "results")
+_EMBEDDINGS = ("data", "embeddings")
+_ENVELOPE_KEYS = frozenset((*_ENVELOPES, *_EMBEDDINGS))
 #: Where their protocols have one item a row, whatever the items are.
 _ROW_FIELDS = ("instances", "inputs", "dataframe_records")
 _CONTAINERS = (dict, list)
@@ -55,11 +57,11 @@ def found_in(prediction: Any) -> Found:
     the Open Inference Protocol of KServe, Triton and MLServer (the first tensor, with shape and flat data);
     the embeddings of OpenAI (`data`), Ollama and Cohere (`embeddings`).
     """
-    if not isinstance(prediction, dict):
+    if not isinstance(prediction, dict) or _ENVELOPE_KEYS.isdisjoint(prediction):
         return Found((), prediction)
     key = next((key for key in _ENVELOPES if isinstance(prediction.get(key), _CONTAINERS)), None)
     if key is None:
-        key = next((key for key in ("data", "embeddings") if _are_embeddings(prediction.get(key))), None)
+        key = next((key for key in _EMBEDDINGS if _are_embeddings(prediction.get(key))), None)
         return Found((), prediction) if key is None else Found((key,), prediction[key])
     inner = prediction[key]
     tensor = inner[0] if isinstance(inner, list) and inner else None

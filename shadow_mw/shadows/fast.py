@@ -6,6 +6,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import httpx
 
@@ -118,9 +119,9 @@ class FastHTTPShadow:
     def _head(self, request: CapturedRequest, headers: Mapping[str, str]) -> bytes:
         if not _METHOD.match(request.method):
             raise ShadowProtocolError(f"{request.method[:40]!r} cannot be sent as a method")
-        ours = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        replaced = _CONNECTION_HEADERS.union(name for name, _ in ours)
-        theirs = [(name, value) for name, value in request.headers if name.lower() not in replaced]
+        names, replaced = _names(tuple(headers))
+        ours = [(name, value.encode("latin-1")) for name, value in zip(names, headers.values(), strict=True)]
+        theirs = [header for header in request.headers if header[0].lower() not in replaced]
         # An answer that is compressed small may be enormous, so none is asked for.
         ours += [(b"accept-encoding", b"identity"), (b"shadow-request", self._name)]
         if request.body or request.method in _METHODS_WITH_BODY:
@@ -129,6 +130,13 @@ class FastHTTPShadow:
         path = self._url.raw_path if self._has_path else request.path.encode("latin-1")
         line %= (request.method.encode(), request_target(path, request.query), self._url.netloc)
         return line + _fields([*theirs, *ours]) + b"\r\n"
+
+
+@lru_cache(maxsize=64)
+def _names(ours: tuple[str, ...]) -> tuple[tuple[bytes, ...], frozenset[bytes]]:
+    """Our headers' names as they are sent, and the names that no header of the request may have then."""
+    names = tuple(name.lower().encode() for name in ours)
+    return names, _CONNECTION_HEADERS.union(names)
 
 
 def _fields(headers: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -202,7 +202,7 @@ def bucket_of(response: CapturedResponse, outcome: Outcome, judgement: Judgement
 
 
 def _verdict(judgement: Judgement) -> dict[str, Any]:
-    fields = {name: getattr(judgement, name) for name in judgement.__struct_fields__}
+    fields = msgspec.structs.asdict(judgement)
     if judgement.verdict not in ("agree", "disagree"):
         return fields | {"items": 0, "items_agree": 0}
     agreeing = judgement.items if judgement.verdict == "agree" else 0
