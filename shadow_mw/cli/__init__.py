@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from shadow_mw import __version__
 from shadow_mw.exceptions import ShadowMWError, StoreError
 
-_COMMANDS = ("demo", "dashboard", "report", "gate", "labels", "check", "compact", "doctor", "worker")
+_COMMANDS = (
+    "demo",
+    "dashboard",
+    "report",
+    "gate",
+    "tail",
+    "export",
+    "sql",
+    "labels",
+    "check",
+    "compact",
+    "doctor",
+    "worker",
+)
 
 EXIT_FAILED = 1
 EXIT_STORE = 4

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from shadow_mw import figures
 from shadow_mw.cli import sentences
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _STYLES = {"": "", "pass": "green", "fail": "red", "unknown": "yellow", "strong": "bold"}
 _VERDICTS = {"promote": "bold green", "hold": "bold red", "not enough data": "bold yellow"}
 #: It keeps a number and its unit on one line; whoever searches in a terminal types a space.
+_WIDEST = 10_000
 _GAP = "\u00a0"
 
 
@@ -83,6 +85,23 @@ def _show_exchanges(console: Console, report: ShadowReport) -> None:
             prediction = f"{side}: {getattr(one, f'{side}_prediction')}"
             line = Text(figures.printable(prediction), no_wrap=True, overflow="ellipsis")
             console.print(Padding(line, (0, 0, 0, 2)))
+
+
+def show_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """Print the rows of a query as a table; what is piped is as wide as it needs to be."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not rows:
+        console.print("No rows.")
+        return
+    if not console.is_terminal:
+        console.width = _WIDEST
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, value in rows[0].items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        table.add_column(_text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text("" if value is None else str(value)) for value in row.values()))
+    console.print(table)
 
 
 def headline(one: Listed) -> str:
