@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import importlib
+import os
+import socket
 import sys
+import threading
 from typing import Any
 
 from shadow_mw.cli.where import add_store_argument
@@ -67,10 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _serve(server: Any, config: Any) -> None:
     """Bind first, so that the URL that is printed is one that answers."""
-    import errno
-    import os
-    import socket
-
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -83,4 +85,12 @@ def _serve(server: Any, config: Any) -> None:
         raise SettingsError(f"cannot listen at {config.host} port {config.port}: {reason}{mend}") from None
     host = f"[{config.host}]" if ":" in config.host else config.host
     print(f"shadow-mw dashboard: http://{host}:{listener.getsockname()[1]}/", file=sys.stderr, flush=True)
+    # The libraries of the statistics take seconds to load: while the user still clicks on the address.
+    threading.Thread(target=_load_libraries, name="shadow-mw-libraries", daemon=True).start()
     server.run(sockets=[listener])
+
+
+def _load_libraries() -> None:
+    with contextlib.suppress(ImportError):
+        importlib.import_module("duckdb")
+        importlib.import_module("scipy.stats")

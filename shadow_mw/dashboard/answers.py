@@ -28,6 +28,10 @@ _KEPT = 64
 _AT_ONCE = 2
 
 
+class StillAsking(Exception):
+    """There is no answer yet; it is being made."""
+
+
 class Answers:
     """A cache of answers in front of a store. Thread-safe; answers are made on threads, two at once.
 
@@ -67,7 +71,25 @@ class Answers:
         if self._limiter is None:
             # Threads of our own: waiting pages must not take those of the app that we are mounted in.
             self._limiter = anyio.CapacityLimiter(32)
-        return await anyio.to_thread.run_sync(self._ask, key, make, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(
+            self._ask, key, make, limiter=self._limiter, abandon_on_cancel=True
+        )
+
+    async def ask_soon(self, key: Hashable, make: Callable[[Reader], T], seconds: float) -> T:
+        """As `ask`, but what takes longer goes on without us: the last answer, however old, stands for it.
+
+        Raises:
+            StillAsking: there is no last answer.
+            StoreError: the store could not be read.
+
+        """
+        with anyio.move_on_after(seconds):
+            return await self.ask(key, make)
+        entry = self._entry(key)
+        if not entry.is_made:
+            raise StillAsking
+        answer: T = entry.answer  # type: ignore[assignment] # a key has answers of one type only
+        return answer
 
     def _ask(self, key: Hashable, make: Callable[[Reader], T]) -> T:
         entry = self._entry(key)
@@ -132,6 +154,11 @@ class _Entry:
         self.version: Hashable = None
         self._made_at = float("-inf")
         self._good_seconds = 0.0
+
+    @property
+    def is_made(self) -> bool:
+        """True once there is an answer."""
+        return self._made_at > float("-inf")
 
     def keep(self, seconds: float) -> None:
         """Keep the answer, which took so long to make."""

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from shadow_mw.analysis.criteria import Criteria
 from shadow_mw.assembly.stores import open_reader
 from shadow_mw.dashboard.access import Access
-from shadow_mw.dashboard.answers import Answers
+from shadow_mw.dashboard.answers import Answers, StillAsking
 from shadow_mw.dashboard.board import Board
 from shadow_mw.dashboard.gatekeeper import Gatekeeper
 from shadow_mw.dashboard.pages import FOLDER, Pages
@@ -66,6 +66,7 @@ def _site(board: Board) -> Starlette:
             Mount("/static", StaticFiles(directory=FOLDER / "static"), name="static"),
         ],
         exception_handlers={
+            StillAsking: board.waiting,
             HTTPException: board.problem,
             ShadowMWError: board.problem,
             StoreError: board.problem,

@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 PAGE_ROWS = 50
 _LONGEST_ID = 100
+#: A page that takes longer is asked for again by itself; a program waits.
+PATIENCE_SECONDS = 2.0
 _JSON = "application/json"
 
 
@@ -55,7 +57,7 @@ class Board:
         if menu is None or not menu.shadow:
             return self._respond(request, "empty.html", selection, menu)
         criteria, scope = self._criteria, selection.scope(menu.shadow, now_us())
-        overview = await self._ask(
+        overview = await self._show(
             ("overview", scope, criteria, menu.shadow),
             lambda reader: make_overview(reader, scope, criteria, menu, now_us()),
         )
@@ -81,7 +83,7 @@ class Board:
             return self._respond(request, "empty.html", selection, menu)
         wanted = _listing(request.query_params)
         scope = selection.scope(menu.shadow, now_us())
-        rows = await self._ask(
+        rows = await self._show(
             ("listing", scope, *wanted.values()), lambda reader: questions.listing(reader, scope, **wanted)
         )
         return self._respond(
@@ -92,7 +94,9 @@ class Board:
         """One exchange."""
         selection = read_selection(request.query_params)
         record_id = request.path_params["record_id"][:_LONGEST_ID]
-        whole = await self._ask(("exchange", record_id), lambda reader: questions.exchange(reader, record_id))
+        whole = await self._show(
+            ("exchange", record_id), lambda reader: questions.exchange(reader, record_id)
+        )
         if whole is None:
             raise HTTPException(404, "There is no such exchange in this store; it may be too old to be kept.")
         one = whole.comparison
@@ -113,7 +117,7 @@ class Board:
         """The analysis as JSON."""
         query = request.query_params
         selection, criteria = read_selection(query), read_criteria(query, self._criteria)
-        verdict = await self._ask(
+        verdict = await self._answers.ask(
             ("verdict", selection, criteria),
             lambda reader: make_verdict(reader, _named_scope(reader, selection), criteria),
         )
@@ -125,7 +129,7 @@ class Board:
         query = dict(request.query_params) | (await _metadata(request) if is_posted else {})
         selection, last_seconds = read_selection(query), read_last_seconds(query)
         criteria = read_criteria(query, self._criteria)
-        decision = await self._ask(
+        decision = await self._answers.ask(
             ("gate", selection, criteria, last_seconds),
             lambda reader: decide_over(
                 reader, _named_scope(reader, selection), criteria, last_seconds=last_seconds
@@ -139,6 +143,11 @@ class Board:
         del request
         return PlainTextResponse("ok\n")
 
+    async def waiting(self, request: Request, error: Exception) -> Response:
+        """The page that stands in for one whose answer is still being made."""
+        del error
+        return self._pages.respond(request, "waiting.html", 202, store=self._answers.place)
+
     async def problem(self, request: Request, error: Exception) -> Response:
         """What went wrong, as a sentence: on a page, or as JSON for the API."""
         status, sentence = _sentence(error)
@@ -149,15 +158,15 @@ class Board:
     async def _menu(self, selection: Selection) -> Menu | None:
         """What there is to pick from; None where there is no store yet."""
         try:
-            found = await self._ask("seen", questions.seen)
+            found = await self._show("seen", questions.seen)
         except StoreError:
             if not self._answers.is_absent:
                 raise
             return None
         return read_menu(found, selection)
 
-    async def _ask(self, key: Any, make: Callable[[Reader], T]) -> T:
-        return await self._answers.ask(key, make)
+    async def _show(self, key: Any, make: Callable[[Reader], T]) -> T:
+        return await self._answers.ask_soon(key, make, PATIENCE_SECONDS)
 
     def _respond(
         self, request: Request, name: str, selection: Selection, menu: Menu | None, **values: Any

@@ -11,11 +11,19 @@ import pytest
 from dashboard_records import write_day
 from dashboard_server import Server, Visitor
 
-from shadow_mw.dashboard import dashboard
+from shadow_mw.dashboard import board, dashboard
 from shadow_mw.stores.compaction import compact
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ENABLE = "enable with: apt-get install chromium && pip install playwright (or CHROMIUM=/path/to/it)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient():
+    """However slow the machine, a page is waited for; the tests of waiting set less."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board, "PATIENCE_SECONDS", 100.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from dashboard_records import write_records
 from report_records import Call, comparison, tallies
 
-from shadow_mw.dashboard import dashboard
+from shadow_mw.dashboard import board, dashboard
 from shadow_mw.records import Comparison, Tally
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}</textarea></title></pre><!--"
@@ -180,6 +180,14 @@ def test_it_fills_by_itself(growing, open_page):
     page.locator("#agreement", has_text="1 disagree").wait_for()
     assert page.evaluate("window.isSamePage")
     assert "Mirrored right now" in page.inner_text("#now")
+
+
+def test_a_page_that_takes_long_comes_by_itself(day, serve, open_page, monkeypatch):
+    monkeypatch.setattr(board, "PATIENCE_SECONDS", 0.0)
+    page = open_page(serve(dashboard(str(day))).url)
+    assert page.inner_text("h1") == "Counting"
+    monkeypatch.setattr(board, "PATIENCE_SECONDS", 100.0)
+    page.locator("#verdict").wait_for()
 
 
 def test_what_was_opened_and_focused_stays_so(growing, open_page):

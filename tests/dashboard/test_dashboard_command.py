@@ -21,7 +21,9 @@ def test_it_prints_its_address_and_answers_there_until_it_is_stopped(day):
         try:
             line = command.stderr.readline()
             assert line.startswith("shadow-mw dashboard: http://127.0.0.1:")
-            answer = httpx.get(line.split(": ")[1].strip(), timeout=60)
+            url, answer = line.split(": ")[1].strip(), None
+            while answer is None or answer.status_code == 202:  # each waits a while by itself
+                answer = httpx.get(url, timeout=60)
             assert answer.status_code == 200
             assert "forest-v8" in answer.text
             assert "server" not in answer.headers

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow_mw.dashboard import words
-from shadow_mw.dashboard.answers import Answers
+from shadow_mw.dashboard.answers import Answers, StillAsking
 from shadow_mw.dashboard.contrast import MAX_LEAVES, contrast, pretty
 from shadow_mw.dashboard.liveness import Signs, liveness
 from shadow_mw.dashboard.selection import Selection, read_selection
@@ -250,6 +250,41 @@ def test_a_failure_is_not_kept(counted, tmp_path):
     with pytest.raises(StoreError):
         anyio.run(answers.ask, "key", fail)
     assert anyio.run(answers.ask, "key", lambda _reader: "fine") == "fine"
+
+
+def test_what_takes_long_goes_on_without_the_page_and_is_there_the_next_time(counted, tmp_path):
+    answers, may_go_on = Answers(str(tmp_path), counted), threading.Event()
+
+    def slow(_reader):
+        assert may_go_on.wait(30)
+        return "fine"
+
+    async def ask_twice():
+        with pytest.raises(StillAsking):
+            await answers.ask_soon("key", slow, 0.01)
+        may_go_on.set()
+        return await answers.ask_soon("key", slow, 30)
+
+    assert anyio.run(ask_twice) == "fine"
+    assert counted.opened == 1
+
+
+def test_while_a_new_answer_is_made_the_last_one_stands(counted, tmp_path, monkeypatch):
+    monkeypatch.setattr("shadow_mw.dashboard.answers._GOOD_SECONDS", 0.0)
+    monkeypatch.setattr("shadow_mw.dashboard.answers._GOOD_TIMES", 0.0)
+    answers, may_go_on = Answers("clickhouse://nowhere", counted), threading.Event()
+
+    def slow(_reader):
+        assert may_go_on.wait(30)
+        return "new"
+
+    async def ask():
+        await answers.ask("key", lambda _reader: "old")
+        stale = await answers.ask_soon("key", slow, 0.01)
+        may_go_on.set()
+        return stale, await answers.ask("key", slow)
+
+    assert anyio.run(ask) == ("old", "new")
 
 
 def test_only_so_many_answers_are_kept(counted, tmp_path):

@@ -1,6 +1,6 @@
 // Keeps the page up to date: asks for it again every few seconds and puts the sections that changed in place.
 (() => {
-  const EVERY_MS = 5000;
+  const EVERY_MS = Number(document.querySelector("[data-every-ms]")?.dataset.everyMs ?? 5000);
   const root = document.documentElement;
   const status = document.getElementById("live");
   const pause = document.getElementById("pause");
@@ -44,7 +44,7 @@
     try {
       const headers = tag ? { "If-None-Match": tag } : {};
       const answer = await fetch(location.href, { headers, cache: "no-store", credentials: "same-origin" });
-      if (answer.status === 200) { tag = answer.headers.get("ETag"); update(await answer.text()); }
+      if (answer.ok) { tag = answer.headers.get("ETag"); update(await answer.text()); }
       if (answer.ok || answer.status === 304) say("on", "live"); else say("off", `no answer (${answer.status})`);
     } catch { say("off", "the dashboard does not answer"); }
   };
