@@ -63,7 +63,8 @@ def _create(database: str, table: str, kind: type, retention_seconds: int) -> st
     return (
         f"CREATE TABLE IF NOT EXISTS {table_name(database, table)} ({columns}) ENGINE = MergeTree "
         f"PARTITION BY intDiv(ts_us, 86400000000) ORDER BY ({_ORDER[table]}) {_ttl(retention_seconds)} "
-        f"SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = {_REMEMBERED}"
+        "SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, "
+        f"non_replicated_deduplication_window = {_REMEMBERED}"
     )
 
 
@@ -95,12 +96,9 @@ def _add_columns(client: Any, database: str, table: str, kind: type) -> None:
 
 
 def _keep_for(client: Any, database: str, table: str, retention_seconds: int) -> None:
-    """Set how long rows are kept where that has changed; parts that are there follow as they are merged."""
+    """Set how long rows are kept where that has changed; what is there follows in the background."""
     found = client.query(
         "SELECT create_table_query FROM system.tables WHERE database = %s AND name = %s", [database, table]
     ).result_rows
     if f"toIntervalSecond({retention_seconds})" not in found[0][0]:
-        client.command(
-            f"ALTER TABLE {table_name(database, table)} MODIFY {_ttl(retention_seconds)} "
-            "SETTINGS materialize_ttl_after_modify = 0"
-        )
+        client.command(f"ALTER TABLE {table_name(database, table)} MODIFY {_ttl(retention_seconds)}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,3 +63,41 @@ def cluster() -> Iterator[Postgres]:
 def database(cluster: Postgres) -> str:
     """The URL of a new and empty database on a running server."""
     return cluster.new_database()
+
+
+class ClickHouse:
+    """ClickHouse's engine behind a door of ours, in a process of its own."""
+
+    def __init__(self) -> None:
+        tests = CHILD.parents[1]
+        self._child = subprocess.Popen(
+            [sys.executable, CHILD.with_name("clickhouse_child.py"), "serve"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._child.stdout is not None
+        self._port = int(self._child.stdout.readline())
+
+    def new_database(self) -> str:
+        return f"clickhouse://keeper:s3cr%40t@127.0.0.1:{self._port}/d{os.urandom(6).hex()}"
+
+    def break_next_insert(self) -> None:
+        """Have the connection broken after the next insert is done, before it is answered."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        print("break", file=self._child.stdin, flush=True)
+        self._child.stdout.readline()
+
+    def stop(self) -> None:
+        with self._child:
+            self._child.kill()
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[ClickHouse]:
+    pytest.importorskip("chdb", reason="ClickHouse's engine is not installed; to run this: pip install chdb")
+    server = ClickHouse()
+    yield server
+    server.stop()

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from all_questions import everything
 from question_records import START_US, made_records
 
 from shadow_mw.assembly.stores import open_reader
+from shadow_mw.stores.clickhouse import ClickHouseStore
 from shadow_mw.stores.compaction import compact
 from shadow_mw.stores.postgres import PostgresStore
 from shadow_mw.stores.segments import SegmentStore
 
 COUNT = 4000
-TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +61,15 @@ def test_postgresql_gives_the_same_answers(database: str, embedded: dict[str, An
         reader.close()
 
 
-def test_clickhouse_gives_the_same_answers(embedded: dict[str, Any]) -> None:
-    pytest.importorskip("chdb", reason="ClickHouse's engine is not installed; to run this: pip install chdb")
-    child = TESTS / "stores" / "clickhouse_child.py"
-    done = subprocess.run(
-        [sys.executable, child, "answers", str(COUNT)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])},
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=100,
-    )
-    the_same(msgspec.json.decode(done.stdout), embedded)
+def test_clickhouse_gives_the_same_answers(clickhouse: Any, embedded: dict[str, Any]) -> None:
+    url = clickhouse.new_database()
+    store = ClickHouseStore(url, retention_days=10_000)
+    records = list(made_records(COUNT))
+    for start in range(0, len(records), 1500):
+        store.write(records[start : start + 1500])
+    store.close()
+    reader = open_reader(url)
+    try:
+        the_same(everything(reader), embedded)
+    finally:
+        reader.close()
