@@ -34,7 +34,7 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. A user's mistake is a sentence on stderr, never a traceback."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = make_parser().parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except ShadowMWError as error:
@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
     parser = argparse.ArgumentParser(
         prog="shadow-mw",
         description="Mirror live predictions to a shadow model; production cannot tell.",
