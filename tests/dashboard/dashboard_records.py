@@ -23,7 +23,7 @@ COUNTRIES = ("in", "de", "fr", "us", "jp", "br")
 DEVICES = ("phone", "desktop", "tablet")
 #: How often a shadow disagrees where nothing is special; one country is four times as bad.
 DISAGREES = {"forest-v8": 0.0015, "linear-v3": 0.03}
-WORST = ("forest-v8", "in", 25.0)
+WORST = ("forest-v8", "br", 25.0)
 _BATCH = 20_000
 
 

@@ -98,7 +98,7 @@
       height: 210,
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
       legend: { live: true },
-      cursor: { drag: { x: false, y: false }, points: { size: 7 } },
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { y: { range: ranges[chart.unit](chart) } },
       axes: [axis({ space: 70, size: 46, values: moments }), axis({ size: 62, values: (_, all) => all.map(write) })],
       series: [
