@@ -82,7 +82,7 @@ def free_port() -> int:
 
 
 def wait_until_up(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert server.poll() is None, "the server ended"
         try:
@@ -106,7 +106,7 @@ class Served:
 
     def answer(self, request: bytes) -> bytes:
         """All bytes that come back, but for the date."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(request)
             received = b"".join(iter(lambda: connection.recv(65536), b""))
         return re.sub(rb"\r\nDate: [^\r]*", b"", received, flags=re.IGNORECASE)
@@ -132,7 +132,8 @@ def serving(name: str, **variables: str) -> Iterator[Served]:
 
 def mirrored_to(shadow: StubShadow, **more: str) -> dict[str, str]:
     settings = {"SHADOW_QUEUE": "inline:", "SHADOW_TARGETS": shadow.url, "SHADOW_DRAIN_SECONDS": "25"}
-    return {"MIRROR": "1", **settings, **more}
+    # The shadow lives beside the test, on a machine that may be busy: it is late and not failing.
+    return {"MIRROR": "1", "SHADOW_TIMEOUT_SECONDS": "25", **settings, **more}
 
 
 def stored(tmp_path: Path) -> tuple[list[Comparison], dict[str, int]]:
@@ -169,7 +170,8 @@ def test_the_bytes_on_the_wire_are_the_same_and_every_exchange_is_in_the_store(t
     fates = [fate for _, fate in requests.values()]
     comparisons, counts = stored(tmp_path)
     assert counts.get("eligible") == sum(counts.get(bucket, 0) for bucket in BUCKETS), (counts, errors)
-    assert counts["eligible"] == len(comparisons) == fates.count("answered") + fates.count("failed")
+    expected = fates.count("answered") + fates.count("failed")
+    assert counts["eligible"] == len(comparisons) == expected, (counts, errors)
     assert counts["production_error"] == fates.count("failed")
     assert counts["request_incomplete"] == fates.count("left out")
     assert {one.outcome for one in comparisons} == {"answered"}
