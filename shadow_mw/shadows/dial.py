@@ -27,12 +27,19 @@ async def dial(host: str, port: int) -> socket.socket:
         OSError: no such host, or no address of it takes the connection; the first address tells why.
 
     """
+    return await first_of(await _addresses(host, port))
+
+
+async def _addresses(host: str, port: int) -> Sequence[Address]:
     try:
         # The loop would ask a thread for an address as well, which can't be started while Python ends.
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
-        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await first_of(addresses)
+        pass
+    try:
+        return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except RuntimeError:  # Python ends: there is no thread for it, and nothing left that it could hold up
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 async def first_of(addresses: Sequence[Address]) -> socket.socket:

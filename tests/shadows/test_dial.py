@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -105,6 +107,19 @@ def test_an_address_is_not_looked_up(options):
         before = threading.active_count()
         (await dial("127.0.0.1", port)).close()
         assert threading.active_count() == before
+
+    with listening() as good:
+        anyio.run(main, good[4][1], backend_options=options)
+
+
+def test_a_name_is_looked_up_while_the_interpreter_ends(options):
+    """The loop's pool takes no work any more by then, but exchanges are still mirrored."""
+
+    async def main(port: int) -> None:
+        ended = ThreadPoolExecutor(1)
+        ended.shutdown()
+        asyncio.get_running_loop().set_default_executor(ended)
+        (await dial("localhost", port)).close()
 
     with listening() as good:
         anyio.run(main, good[4][1], backend_options=options)
