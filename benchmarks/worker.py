@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import statistics
@@ -15,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 from clients import pin
 
 import shadow_mw.assembly.shadows
@@ -26,6 +28,7 @@ from shadow_mw.assembly.workshop import make_worker
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.ids import uuid7
+from shadow_mw.process import loop_options, spare_collector
 from shadow_mw.protocols import Delivery
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Statistics
 from shadow_mw.settings import load_settings
@@ -90,6 +93,7 @@ async def work(shadow: str, library: str, count: int) -> dict[str, Any]:
     books = Books()
     comparators = Comparators(settings.compare, rtol=1e-5, atol=1e-8, ignore=())
     worker = make_worker(settings, books, comparators, lambda: Statistics(mode="async", queue="", shadows=()))
+    spare_collector()
     clock, cpu = time.perf_counter(), time.process_time()
     await worker.run(Flood(count))
     seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
@@ -97,11 +101,10 @@ async def work(shadow: str, library: str, count: int) -> dict[str, Any]:
     return {"per_second": count / seconds, "cpu_us": cpu_seconds / count * 1e6, "counts": counts}
 
 
-def _in_own_process(port: str, library: str, count: int, *, spans: bool) -> dict[str, Any]:
-    # The stub answers whatever it is sent, spans too.
+def _in_own_process(port: str, collector: str, library: str, count: int, *, spans: bool) -> dict[str, Any]:
     exporter = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector or port}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc" if collector else "http/protobuf",
     }
     with tempfile.TemporaryDirectory() as store:
         command = [sys.executable, __file__, "--one", library, "--port", port, "--exchanges", str(count)]
@@ -111,18 +114,29 @@ def _in_own_process(port: str, library: str, count: int, *, spans: bool) -> dict
         return found
 
 
-def compare(rounds: int, count: int) -> dict[tuple[str, bool], list[dict[str, Any]]]:
+@contextlib.contextmanager
+def _server(script: str) -> Iterator[str]:
+    """The port of a server in a process of its own, on the other core."""
+    command = [sys.executable, str(Path(__file__).parent / script)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        pin(child.pid, -1)
+        yield child.stdout.readline().strip()
+
+
+def compare(
+    rounds: int, count: int, libraries: list[str], *, is_grpc: bool
+) -> dict[tuple[str, bool], list[dict[str, Any]]]:
     """All runs, interleaved, by library and whether spans are exported."""
     runs: dict[tuple[str, bool], list[dict[str, Any]]] = {}
-    server = [sys.executable, str(Path(__file__).parent / "client_server.py")]
-    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        port = child.stdout.readline().strip()
-        pin(child.pid, -1)
+    with contextlib.ExitStack() as stack:
+        # The stub answers whatever it is sent, spans over HTTP too.
+        port = stack.enter_context(_server("client_server.py"))
+        collector = stack.enter_context(_server("otlp_sink.py")) if is_grpc else ""
         for _ in range(rounds):
-            for library in ("httpx", "httptools"):
+            for library in libraries:
                 for spans in (True, False):
-                    found = _in_own_process(port, library, count, spans=spans)
+                    found = _in_own_process(port, collector, library, count, spans=spans)
                     runs.setdefault((library, spans), []).append(found)
     return runs
 
@@ -136,7 +150,7 @@ def table(runs: dict[tuple[str, bool], list[dict[str, Any]]]) -> str:
     for (library, spans), all_ in runs.items():
         cpus = sorted(run["cpu_us"] for run in all_)
         cpu, best = statistics.median(cpus), max(run["per_second"] for run in all_)
-        base = statistics.median(run["cpu_us"] for run in runs["httpx", spans])
+        base = statistics.median(run["cpu_us"] for run in runs.get(("httpx", spans), all_))
         spread = f"{cpu:,.0f} [{cpus[0]:,.0f}..{cpus[-1]:,.0f}] µs"
         exported = "over OTLP" if spans else "none"
         rows.append(
@@ -149,15 +163,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--exchanges", type=int, default=5000)
+    parser.add_argument("--libraries", nargs="+", default=["httpx", "httptools"])
+    parser.add_argument("--grpc", action="store_true", help="export over gRPC instead of HTTP")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--port", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         pin(0, 0)
         url = f"http://127.0.0.1:{given.port}"
-        print(json.dumps(asyncio.run(work(url, given.one, given.exchanges))))
+        print(json.dumps(anyio.run(work, url, given.one, given.exchanges, backend_options=loop_options())))
         return
-    runs = compare(given.rounds, given.exchanges)
+    runs = compare(given.rounds, given.exchanges, given.libraries, is_grpc=given.grpc)
     print(table(runs))
     lost = [run["counts"] for all_ in runs.values() for run in all_ if not _is_whole(run, given.exchanges)]
     if lost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -35,6 +36,7 @@ _LINGER_SECONDS = 1.0
 _FIRST_CONNECTION_SECONDS = 15.0
 _LAST_WORDS_SECONDS = 0.05
 _FRAME_OVERHEAD_BYTES = 2**20
+_COLLECT_AFTER_OBJECTS = 10_000
 
 
 class Hosting:
@@ -146,7 +148,7 @@ def _serve_app() -> None:
     cap_memory(settings.memory_bytes)
     listener = socket.socket(fileno=_LISTENER)
     listener.set_inheritable(False)
-    anyio.run(host, settings, listener, True)
+    run(settings, listener, is_alone=True)
     with contextlib.suppress(OSError):
         remove_traces(Path(sys.argv[1]))
 
@@ -177,9 +179,37 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
-async def host(settings: Settings, listener: socket.socket, is_alone: bool) -> None:
-    """Run a worker behind a listening socket; with `is_alone` it ends with its last connection."""
-    await Hosting(settings, listener, is_alone=is_alone).run()
+def run(settings: Settings, listener: socket.socket, *, is_alone: bool) -> None:
+    """Run a worker behind a listening socket, in a process that does nothing else.
+
+    It ends with a signal, and with `is_alone` with its last connection too.
+    """
+    anyio.run(_host, settings, listener, is_alone, backend_options=loop_options())
+
+
+def loop_options() -> dict[str, bool]:
+    """The options with which anyio runs the fastest loop that is installed."""
+    try:
+        import uvloop  # noqa: F401 only whether it is there; anyio takes it
+    except ImportError:
+        return {}
+    return {"use_uvloop": True}
+
+
+def spare_collector() -> None:
+    """Have the garbage collector look neither at what stays for good nor at every handful of new objects.
+
+    An exchange leaves hardly any cycles behind, so that what is collected less often does not pile up.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS)
+
+
+async def _host(settings: Settings, listener: socket.socket, is_alone: bool) -> None:
+    hosting = Hosting(settings, listener, is_alone=is_alone)
+    spare_collector()
+    await hosting.run()
 
 
 def _is_stale(path: str) -> bool:

@@ -22,9 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Work until SIGTERM or Ctrl-C; the exit code."""
-    import anyio
-
-    from shadow_mw.process import host, listen
+    from shadow_mw.process import listen
+    from shadow_mw.process import run as work
 
     settings = load_settings(**({"queue": arguments.queue} if arguments.queue else {}))
     if not settings.queue.startswith("unix:"):
@@ -42,5 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise SettingsError(f"SHADOW_QUEUE: cannot listen at {path}: {error.strerror or error}") from None
     print(f"shadow-mw worker listens at {path}", file=sys.stderr, flush=True)
-    anyio.run(host, settings, listener, False)
+    work(settings, listener, is_alone=False)
     return 0

@@ -16,14 +16,14 @@ NOBODY = 65534
 needs_root = pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="becomes another user")
 
 SERVE = """
-import os, sys, anyio, logging
-from shadow_mw.process import host, listen
+import os, sys, logging
+from shadow_mw.process import listen, run
 from shadow_mw.settings import load_settings
 logging.basicConfig(level=logging.INFO)
 listener = listen(sys.argv[1])
 os.chmod(sys.argv[1], 0o777)
 sys.stderr.write("listening\\n")
-anyio.run(host, load_settings(), listener, True)
+run(load_settings(), listener, is_alone=True)
 """
 KNOCK = """
 import os, socket, sys
