@@ -89,14 +89,11 @@ app starts.
 
 _RECORDS_HEAD = """# Records
 
-The store is a folder (`SHADOW_STORE`, `.shadow` by default): `hot/*.jsonl`, one growing segment a process, and
-`cold/` and `tallies/` with the same records as Parquet once `shadow-mw compact` or a reader has moved them there.
-Any tool that reads JSON lines or Parquet reads it. `SHADOW_STORE_BYTES` and `SHADOW_RETENTION_DAYS` bound it.
-A store belongs to one host: it is locked with `flock`, which network file systems do not keep.
+What a [store](stores.md) keeps, one table a kind: `comparisons`, `tallies`, `truths` and `pulses`. The fields are the
+same in a folder, in PostgreSQL and in ClickHouse.
 
 A record is written once, when both sides are known. Killing the process at any moment loses at most what was not
-written yet (a second) and harms nothing that was there; a power failure may cost what the operating system
-had not brought to the disk.
+written yet (a second) and harms nothing that was there.
 """
 
 _RECORDS_FOOT = """
