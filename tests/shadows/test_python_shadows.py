@@ -76,9 +76,11 @@ class Asking:
 
 def children() -> set[int]:
     """Processes of models that this process has."""
-    mine = Path(f"/proc/{os.getpid()}/task")
-    pids = {int(pid) for task in mine.iterdir() for pid in (task / "children").read_text().split()}
-    return {pid for pid in pids if is_model(pid)}
+    found = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread may end meanwhile; its children are another's then
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return {pid for pid in found if is_model(pid)}
 
 
 def is_model(pid: int) -> bool:
