@@ -131,8 +131,14 @@
   };
 
   addEventListener("themechange", () => drawAll(true));
-  addEventListener("beforeprint", () => drawAll(true));
-  addEventListener("afterprint", () => drawAll(true));
+  // Paper is white, whatever the screen is; a canvas must be told before the style sheet for print applies.
+  const root = document.documentElement;
+  let theme;
+  addEventListener("beforeprint", () => { theme = root.dataset.theme; root.dataset.theme = "light"; drawAll(true); });
+  addEventListener("afterprint", () => {
+    if (theme) root.dataset.theme = theme; else delete root.dataset.theme;
+    drawAll(true);
+  });
   addEventListener("sectionschange", () => drawAll(false));
   drawAll(false);
 })();
