@@ -150,8 +150,10 @@ def filled(engine: str, folder: Path) -> Iterator[str]:
     elif engine == "clickhouse":
         from shadow_mw.stores.clickhouse import ClickHouseStore
 
-        _fill(ClickHouseStore("chdb://memory", retention_days=10_000), folder)
+        store = ClickHouseStore("chdb://memory", retention_days=10_000)
+        _fill(store, folder)
         yield "chdb://memory"
+        store.close()  # and with the last client the engine's memory goes
     else:
         from store_servers import find_postgres, running_postgres
 
@@ -160,7 +162,9 @@ def filled(engine: str, folder: Path) -> Iterator[str]:
         programs = find_postgres()
         assert programs is not None, "apt-get install postgresql"
         with running_postgres(programs) as server:
-            _fill(PostgresStore(server.url(), retention_days=10_000), folder)
+            store = PostgresStore(server.url(), retention_days=10_000)
+            _fill(store, folder)
+            store.close()
             yield server.url()
 
 
@@ -174,7 +178,6 @@ def _fill(store: Any, folder: Path, batch: int = 20_000) -> None:
             names = [column[0] for column in cursor.description]
             while rows := cursor.fetchmany(batch):
                 store.write([kind(**_values(names, row)) for row in rows])
-    store.close()
 
 
 def _values(names: list[str], row: tuple[Any, ...]) -> dict[str, Any]:

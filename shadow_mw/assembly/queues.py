@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from shadow_mw.assembly.stores import need_driver
 from shadow_mw.books import Books
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.queues.inline import InlineQueue
@@ -22,11 +23,17 @@ AppQueue: TypeAlias = InlineQueue | LinkQueue
 
 
 def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueue]) -> AppQueue:
-    """The queue of the app's side; `inline` where a process of its own is not wanted or can't be had."""
-    if settings.queue == "inline:":
-        return inline()
+    """The queue of the app's side; `inline` where a process of its own is not wanted or can't be had.
+
+    Raises:
+        MissingExtraError: the driver of the store, which the worker will need, is not installed.
+
+    """
     if settings.queue.startswith("unix:"):
         return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books)
+    need_driver(settings.store)
+    if settings.queue == "inline:":
+        return inline()
     if not MirrorProcess.is_possible():
         _log.warning("SHADOW_QUEUE: this platform has no child process for process:, using inline:")
         return inline()

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shadow_mw.exceptions import StoreError
+from shadow_mw.exceptions import MissingExtraError, StoreError
 from shadow_mw.protocols import Reader, Store
 from shadow_mw.settings import Settings, load_settings
 from shadow_mw.store_urls import CLICKHOUSE_SCHEMES, POSTGRES_SCHEMES, checked_store, is_url, scheme
 
 if TYPE_CHECKING:
     from shadow_mw.stores.health import Health
+
+
+def need_driver(store: str) -> None:
+    """Make sure that the driver of a server's store is installed, without importing it.
+
+    Raises:
+        MissingExtraError: it is not.
+
+    """
+    if scheme(store) in POSTGRES_SCHEMES and find_spec("psycopg") is None:
+        raise MissingExtraError("A PostgreSQL store", "postgres")
+    if scheme(store) in CLICKHOUSE_SCHEMES and find_spec("clickhouse_connect") is None:
+        raise MissingExtraError("A ClickHouse store", "clickhouse")
 
 
 def make_store(settings: Settings) -> Store | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -134,3 +135,17 @@ def test_a_clickhouse_that_is_away_is_a_sentence() -> None:
     with pytest.raises(StoreError, match="cannot be opened") as caught:
         open_reader(url)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("queue", ["inline:", "process:"])
+@pytest.mark.parametrize(
+    ("store", "module", "extra"),
+    [("postgresql://db/x", "psycopg", "postgres"), ("clickhouse://db/x", "clickhouse_connect", "clickhouse")],
+)
+def test_a_missing_driver_is_named_when_the_app_starts(
+    monkeypatch: pytest.MonkeyPatch, queue: str, store: str, module: str, extra: str
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
+    with pytest.raises(SettingsError, match=rf"pip install 'shadow-mw\[{extra}\]'"):
+        ShadowMiddleware(app, targets="http://127.0.0.1:9", routes="POST /predict", store=store, queue=queue)
