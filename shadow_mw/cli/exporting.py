@@ -58,6 +58,7 @@ class Export:
             self._chosen += f" AND (\n{arguments.where}\n)"
         if not is_url(self._store):
             check_select(f"SELECT 1 FROM comparisons WHERE {self._chosen.replace('?', 'NULL')}")  # noqa: S608 - the person's own condition
+        self._rows = f"SELECT * FROM comparisons WHERE {self._chosen}"  # noqa: S608 - the person's own condition
         if self._output is not None:
             _check_output(self._output)
 
@@ -75,28 +76,34 @@ class Export:
         """
         from shadow_mw.assembly.stores import open_reader
 
-        with closing(open_reader(self._store)) as reader, tempfile.TemporaryDirectory() as folder:
-            if not is_url(self._store):
-                rows = f"SELECT * FROM comparisons WHERE {self._chosen}"  # noqa: S608 - the person's own condition
-                if self._output is not None:
-                    return self._copied(reader, rows)
-                staged = Path(folder, "staged.parquet")
-                reader.rows(_copy(rows, staged, "parquet"), self._parameters)
-                return self._written(f"SELECT * FROM read_parquet('{staged}')", Path(folder))  # noqa: S608 - our own path
-            staged = Path(folder, "staged.jsonl")
-            with staged.open("w", encoding="utf-8") as lines:
-                lines.writelines(as_json({"kind": "comparison", **row}) + "\n" for row in self._rows(reader))
-            from shadow_mw.stores.columns import records
+        with closing(open_reader(self._store)) as reader, tempfile.TemporaryDirectory() as spill:
+            if self._output is not None and not is_url(self._store):
+                return self._copied(reader)
+            staged = self._of_server(reader, spill) if is_url(self._store) else self._of_folder(reader, spill)
+            return self._written(staged, Path(spill))
 
-            return self._written(records(Comparison, [staged]), Path(folder))
+    def _of_folder(self, reader: Reader, folder: str) -> str:
+        """What was chosen of a folder, staged; its SQL."""
+        staged = Path(folder, "staged.parquet")
+        reader.rows(_copy(self._rows, staged, "parquet"), self._parameters)
+        return f"SELECT * FROM read_parquet('{staged}')"  # noqa: S608 - our own path
 
-    def _copied(self, reader: Reader, rows: str) -> int:
+    def _of_server(self, reader: Reader, folder: str) -> str:
+        """What was chosen of a server, staged; its SQL."""
+        from shadow_mw.stores.columns import lines, records
+
+        staged = Path(folder, "staged.jsonl")
+        with staged.open("w", encoding="utf-8") as file:
+            file.writelines(as_json({"kind": "comparison", **row}) + "\n" for row in self._pages(reader))
+        return records(Comparison, hot=lines([staged], Comparison))
+
+    def _copied(self, reader: Reader) -> int:
         assert self._output is not None
-        sql = _copy(self._shaped(rows), self._output, self._form)
+        sql = _copy(self._shaped(self._rows), self._output, self._form)
         (done,) = reader.rows(sql, self._parameters)
         return int(next(iter(done.values())))
 
-    def _rows(self, reader: Reader) -> Iterator[dict[str, Any]]:
+    def _pages(self, reader: Reader) -> Iterator[dict[str, Any]]:
         """All rows of a server, ordered by time."""
         sql = _PAGES.format(chosen=self._chosen, page=_PAGE)
         last: tuple[int, str] = (-(2**62), "")
