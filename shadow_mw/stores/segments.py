@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shadow_mw.exceptions import StoreError
+from shadow_mw.forks import call_in_child
 from shadow_mw.records import Record
 from shadow_mw.stores.files import BINARY, write_all
 from shadow_mw.stores.layout import Layout, reason, utc_day
@@ -187,5 +188,4 @@ def _forget_parents() -> None:
         store._forget_parent()  # noqa: SLF001 - the fork hook is part of the class
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parents)
+call_in_child(_forget_parents)
