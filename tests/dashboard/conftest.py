@@ -61,8 +61,9 @@ def day_url(day) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    # Not longer than a module: while Playwright runs, no other test of this thread can have an event loop.
     sync_api = pytest.importorskip("playwright.sync_api", reason=f"no playwright: {ENABLE}")
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: {ENABLE}")
