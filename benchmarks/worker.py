@@ -28,7 +28,7 @@ from shadow_mw.assembly.workshop import make_worker
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.ids import uuid7
-from shadow_mw.process import loop_options, spare_collector
+from shadow_mw.process import spare_collector
 from shadow_mw.protocols import Delivery
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Statistics
 from shadow_mw.settings import load_settings
@@ -171,7 +171,7 @@ def main() -> None:
     if given.one:
         pin(0, 0)
         url = f"http://127.0.0.1:{given.port}"
-        print(json.dumps(anyio.run(work, url, given.one, given.exchanges, backend_options=loop_options())))
+        print(json.dumps(anyio.run(work, url, given.one, given.exchanges)))
         return
     runs = compare(given.rounds, given.exchanges, given.libraries, is_grpc=given.grpc)
     print(table(runs))

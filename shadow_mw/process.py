@@ -184,16 +184,7 @@ def run(settings: Settings, listener: socket.socket, *, is_alone: bool) -> None:
 
     It ends with a signal, and with `is_alone` with its last connection too.
     """
-    anyio.run(_host, settings, listener, is_alone, backend_options=loop_options())
-
-
-def loop_options() -> dict[str, bool]:
-    """The options with which anyio runs the fastest loop that is installed."""
-    try:
-        import uvloop  # noqa: F401 only whether it is there; anyio takes it
-    except ImportError:
-        return {}
-    return {"use_uvloop": True}
+    anyio.run(_host, settings, listener, is_alone)
 
 
 def spare_collector() -> None:
