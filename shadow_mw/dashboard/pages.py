@@ -24,6 +24,7 @@ _FILTERS = {
     "us": words.microseconds,
     "counted": words.counted,
     "times": words.times,
+    "plain": words.plain,
     "moment": words.moment,
     "iso": words.iso,
     "ago": words.ago,

@@ -76,6 +76,11 @@ def times(ratio: float | None) -> str:
     return _unbounded(ratio) if ratio is None or not math.isfinite(ratio) else f"{ratio:.2f}{_TIMES}"
 
 
+def plain(value: float | None) -> str:
+    """A number in a unit of its own, with four digits."""
+    return _unbounded(value) if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
 def ago(seconds: float) -> str:
     """A stretch of time, in one unit."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):

@@ -20,6 +20,7 @@ from shadow_mw.assembly.stores import open_reader
 from shadow_mw.dashboard import dashboard
 from shadow_mw.dashboard.words import counted, percent
 from shadow_mw.exceptions import SettingsError
+from shadow_mw.records import Truth
 from shadow_mw.scope import Scope
 
 
@@ -194,6 +195,22 @@ def test_one_exchange_alone_is_shown(tmp_path):
     tiles = page[page.index('class="tiles"') :]
     assert not re.search(r"\b(inf|nan)\b", tiles)
     assert client.get("/api/analysis").status_code == 200
+
+
+def test_truths_and_a_control_are_shown_once_there_are_some(tmp_path):
+    records = []
+    for number in range(40):
+        fate = "disagree" if number % 10 == 0 else "agree"
+        labels = {"production_label": "a", "shadow_label": "b" if fate == "disagree" else "a"}
+        records.append(comparison(Call(fate), number, diff_paths=("$.x",), **labels))
+        records.append(comparison(Call("agree", shadow="twin"), number, role="control"))
+        records.append(Truth(ts_us=1, request_id=f"request-{number}", truth="a"))
+    write_records(tmp_path / "store", [*records, *tallies([Call("agree")] * 40)])
+    page = Visitor(dashboard(str(tmp_path / "store"))).get("/").text
+    assert "Against the truth" in page
+    assert "90.00\u00a0%" in page[page.index('id="accuracy"') :]
+    assert "agrees with its own twin on 100.00\u00a0% of 40 requests" in page
+    assert "beyond noise" in page
 
 
 def test_there_is_no_dashboard_without_records():
