@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+from commands_page import commands_page
 from pydantic import ByteSize
 
 from shadow_mw import exceptions, records
@@ -180,7 +181,12 @@ _FIELDS = {
 }
 
 #: Every generated page and what makes it.
-PAGES = {"settings.md": settings_page, "errors.md": errors_page, "records.md": records_page}
+PAGES = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "records.md": records_page,
+    "commands.md": commands_page,
+}
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ import argparse
 SUMMARY = "watch real predictions being mirrored between two models on this computer"
 DESCRIPTION = (
     "Train two scikit-learn models on handwritten digits, serve each from its own process on 127.0.0.1, "
-    "mirror a stream of held-out inputs from one to the other, and print the report. Ctrl-C ends it."
+    "mirror a stream of held-out inputs from one to the other, show it live on the dashboard, and print the "
+    "report. Ctrl-C ends it."
 )
 
 
@@ -26,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="async",
         help="ask the shadow after production has answered (async, the default) or beside it (sync)",
     )
+    parser.add_argument("--no-dashboard", action="store_true", help="without the page over the demo's store")
+    parser.add_argument(
+        "--stay", action="store_true", help="in a terminal: serve the page after the report until Ctrl-C"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         fault=arguments.shadow_fault or "",
         port=arguments.port,
         mode=arguments.mode,
+        has_dashboard=not arguments.no_dashboard,
+        stays=arguments.stay,
     )
     return run_demo(plan, print_report)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from shadow_mw.exceptions import MissingExtraError
 
 __all__ = ["Plan", "run_demo"]
 
-_NEEDED = ("duckdb", "fastapi", "rich", "sklearn", "uvicorn")
+_NEEDED = ("duckdb", "fastapi", "jinja2", "rich", "sklearn", "uvicorn")
 
 
 def run_demo(plan: Plan, show_report: Callable[[Path], None]) -> int:
@@ -29,10 +33,25 @@ def run_demo(plan: Plan, show_report: Callable[[Path], None]) -> int:
     from shadow_mw.demo.session import Session
 
     session = Session(plan)
-    say("Starting two servers; each trains its model of handwritten digits first …")
-    session.run()
-    tell_ending(session, show_report)
+    with contextlib.ExitStack() as running:
+        if plan.has_dashboard:
+            say(f"Dashboard: {session.serve_dashboard(running)}")
+        say("Starting two servers; each trains its model of handwritten digits first …")
+        session.run()
+        tell_ending(session, show_report)
+        if plan.has_dashboard and plan.stays and sys.stdout.isatty():
+            _stay()
     return 1 if session.caller.failed else 0
+
+
+def _stay() -> None:
+    from shadow_mw.demo.ending import say
+
+    say("\nThe dashboard stays up; Ctrl-C ends it.")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
 
 
 def _check_extra() -> None:

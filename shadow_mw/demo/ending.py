@@ -60,6 +60,7 @@ def _where_to_look(session: Session) -> list[str]:
         "\nWhere to look",
         f"  store and logs  {session.folder}",
         f"  the report      shadow-mw report --store {session.store}",
+        f"  the dashboard   shadow-mw dashboard --store {session.store}",
     ]
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     if endpoint:

@@ -17,3 +17,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     """Production's; 0 takes a free one."""
     mode: Mode = "async"
+    has_dashboard: bool = True
+    """Whether to serve the page over the demo's store."""
+    stays: bool = False
+    """Whether the page is served after the report, until Ctrl-C."""

@@ -29,6 +29,8 @@ class Screen:
         self._console = Console(highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
         self._printed_at = time.monotonic()
+        self.is_gone = False
+        """True once nobody reads what is printed."""
 
     def __enter__(self) -> Self:
         """Take the terminal, if there is one."""
@@ -54,7 +56,10 @@ class Screen:
         elif is_last or now - self._printed_at >= _PLAIN_SECONDS:
             self._printed_at = now
             line = "; ".join(f"{name} {value}" for name, value in view.rows())
-            self._console.print(line, soft_wrap=True)
+            try:
+                self._console.print(line, soft_wrap=True)
+            except SystemExit:  # so rich tells of a broken pipe, in whose place it has put /dev/null
+                self.is_gone = True
 
     def _panel(self, view: View) -> Panel:
         table = Table.grid(padding=(0, 2))

@@ -1,4 +1,4 @@
-"""The demo's two server processes: started on loopback, waited for, stopped by their pid."""
+"""The demo's server processes: started on loopback, waited for, stopped by their pid."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ HOST = "127.0.0.1"
 # The first import of scikit-learn from a cold disk takes most of it.
 READY_SECONDS = 90.0
 STOP_SECONDS = 15.0
+GRACE_SECONDS = 5
 _POLL_SECONDS = 0.05
 _LOG_LINES = 5
 
@@ -37,6 +38,8 @@ class Server:
         self.log = log
         command = [sys.executable, "-m", "shadow_mw.demo.serve", f"shadow_mw.demo.{name}:app"]
         options = ["--host", HOST, "--port", str(port), "--log-level", "warning", "--no-access-log"]
+        # An open page would else hold up the end of the dashboard.
+        options += ["--no-proxy-headers", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 our own interpreter and our own module
                 [*command, *options],
@@ -115,9 +118,14 @@ def closed_port() -> Iterator[int]:
         yield silent.getsockname()[1]
 
 
+def own_environment() -> dict[str, str]:
+    """The user's environment without `SHADOW_*` variables, which stay out of the demo."""
+    return {key: value for key, value in os.environ.items() if not key.upper().startswith("SHADOW_")}
+
+
 def production_environment(shadow_url: str, store: Path, mode: str) -> dict[str, str]:
-    """Everything that the mirrored app is told; the user's own `SHADOW_*` variables stay out of the demo."""
-    environment = {key: value for key, value in os.environ.items() if not key.upper().startswith("SHADOW_")}
+    """Everything that the mirrored app is told."""
+    environment = own_environment()
     environment.setdefault("OTEL_SERVICE_NAME", "shadow-mw-demo")
     return environment | {
         "SHADOW_TARGETS": f"forest={shadow_url}",

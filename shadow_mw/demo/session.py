@@ -21,6 +21,7 @@ from shadow_mw.demo.servers import (
     Server,
     closed_port,
     free_port,
+    own_environment,
     production_environment,
 )
 from shadow_mw.demo.traffic import Caller
@@ -46,6 +47,18 @@ class Session:
     def __repr__(self) -> str:
         """Plan and folder."""
         return f"Session({self.plan!r}, {str(self.folder)!r})"
+
+    def serve_dashboard(self, running: contextlib.ExitStack) -> str:
+        """Serve the page over the store, which fills as the demo goes, until `running` ends; its URL.
+
+        Raises:
+            DemoError: it did not start.
+
+        """
+        environment = own_environment() | {"SHADOW_STORE": str(self.store)}
+        board = self._server(running, "board", free_port(), environment)
+        board.wait_until_ready(time.monotonic() + READY_SECONDS)
+        return f"{board.url}/"
 
     def run(self) -> None:
         """Start the servers, send and show the calls, drain and stop.
@@ -125,6 +138,8 @@ class Session:
     async def _show(self, client: httpx.AsyncClient, screen: Screen) -> None:
         while True:
             screen.show(await self._view(client))
+            if screen.is_gone:
+                self.caller.stop()
             await anyio.sleep(_VIEW_SECONDS)
 
     async def _view(self, client: httpx.AsyncClient) -> View:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from shadow_mw.demo.servers import DemoError, Server, closed_port, free_port
@@ -30,7 +35,7 @@ ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.starts
 def run_demo(folder: Path, fault: str) -> subprocess.CompletedProcess[str]:
     arguments = ["--requests", str(REQUESTS), "--mode", "sync" if fault == "errors" else "async"]
     if fault:
-        arguments += ["--shadow-fault", fault]
+        arguments += ["--shadow-fault", fault, "--no-dashboard"]
     return subprocess.run(
         [*COMMAND, *arguments],
         check=False,
@@ -70,23 +75,35 @@ def test_production_answers_every_call_and_the_books_close(runs, fault):
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stderr == ""
     assert f"Production answered {REQUESTS} of {REQUESTS} predict calls" in run.stdout
-    assert total["eligible"] == REQUESTS
-    assert sum(total["buckets"].values()) == REQUESTS
-    assert total["records"] == REQUESTS - total["buckets"]["circuit_open"]
-    assert total["buckets"]["production_error"] == 0
+    books = total["account"]
+    assert books["eligible"] == REQUESTS
+    assert sum(books["buckets"].values()) == REQUESTS
+    assert total["errors"]["both_answered"] + total["errors"]["shadow_failed"] == (
+        REQUESTS - books["buckets"]["circuit_open"]
+    )
+    assert books["buckets"]["production_error"] == 0
 
 
 def test_both_servers_end_without_a_complaint(runs):
     logs = runs[""][2]
-    assert logs["challenger.log"] == ""
+    assert logs["challenger.log"] == logs["board.log"] == ""
     (line,) = logs["production.log"].splitlines()
     assert line.startswith("shadow_mw mirrors all of POST /predict to forest=")
 
 
+def test_the_dashboard_is_named_first_unless_it_is_not_wanted(runs):
+    first = runs[""][0].stdout.splitlines()[0]
+    assert re.fullmatch(r"Dashboard: http://127\.0\.0\.1:\d+/", first)
+    for fault in FAULTS[1:]:
+        run, _, logs = runs[fault]
+        assert "Dashboard:" not in run.stdout
+        assert "board.log" not in logs
+
+
 def test_a_healthy_shadow_really_disagrees_now_and_then(runs):
     run, total, _ = runs[""]
-    assert total["agree"] > total["disagree"] > 0
-    assert "Where the two differ most often" in run.stdout
+    assert total["agreement"]["agree"] > total["agreement"]["disagree"] > 0
+    assert "Changes of label" in run.stdout
     assert "Where to look" in run.stdout
     assert re.search(r"shadow-mw report --store \S+/store", run.stdout)
 
@@ -101,7 +118,7 @@ def test_a_healthy_shadow_really_disagrees_now_and_then(runs):
 )
 def test_a_failing_shadow_opens_its_breaker(runs, fault, bucket, words):
     run, total, _ = runs[fault]
-    buckets = total["buckets"]
+    buckets = total["account"]["buckets"]
     assert buckets[bucket] >= 5
     assert buckets["circuit_open"] > 0
     assert buckets["compared"] == 0
@@ -111,8 +128,8 @@ def test_a_failing_shadow_opens_its_breaker(runs, fault, bucket, words):
 
 def test_a_wrong_shadow_loses_agreement_and_nothing_else(runs):
     run, total, _ = runs["wrong"]
-    assert total["agreement"]["rate"] < 0.5
-    assert total["buckets"]["circuit_open"] == 0
+    assert total["agreement"]["share"]["rate"] < 0.5
+    assert total["account"]["buckets"]["circuit_open"] == 0
     assert "Meanwhile the shadow answered nonsense" in run.stdout
 
 
@@ -137,16 +154,17 @@ def test_a_closed_port_refuses():
         socket.create_connection(("127.0.0.1", port), 5).close()
 
 
-def start_endless(tmp_path) -> tuple[subprocess.Popen[str], int]:
-    """A demo without an end, once production answers; the process and production's port."""
+def start_endless(tmp_path) -> tuple[subprocess.Popen[str], str, int]:
+    """A demo without an end, once production answers; the process, the page and production's port."""
     process = subprocess.Popen(
         COMMAND, env=ENVIRONMENT | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
+    page = process.stdout.readline().removeprefix("Dashboard: ").strip()
     for line in process.stdout:
         found = re.search(r"127\.0\.0\.1:(\d+)/predict", line)
         if found:
-            return process, int(found[1])
+            return process, page, int(found[1])
     raise AssertionError("the demo did not start")
 
 
@@ -161,18 +179,84 @@ def wait_until_closed(port: int, seconds: float = 30.0) -> None:
     raise AssertionError(f"port {port} still accepts connections")
 
 
+def wait_for_page(url: str, words: str, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        page = httpx.get(url, timeout=30)
+        # 202 is the page that stands in while the answer is being made.
+        assert page.status_code in (200, 202)
+        if page.status_code == 200 and words in page.text:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{words!r} does not come up on the page")
+
+
 def test_ctrl_c_ends_with_the_report_and_leaves_nobody(tmp_path):
-    process, port = start_endless(tmp_path)
+    process, page, port = start_endless(tmp_path)
     with process:
         line = process.stdout.readline()
         assert line.startswith("predict calls")
+        # The page fills while the demo runs.
+        wait_for_page(page, "forest")
         process.send_signal(signal.SIGINT)
         text = process.stdout.read()
     assert process.returncode == 0
     answered, sent = re.search(r"Production answered (\d+) of (\d+)", text).groups()
     assert answered == sent != "0"
-    assert total_of(tmp_path)["eligible"] == int(sent)
+    assert total_of(tmp_path)["account"]["eligible"] == int(sent)
     wait_until_closed(port)
+    wait_until_closed(httpx.URL(page).port)
+
+
+def test_a_reader_of_its_output_that_goes_away_ends_it(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "--no-dashboard"],
+        env=ENVIRONMENT | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        for line in process.stdout:
+            if b"/predict" in line:
+                break
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@contextlib.contextmanager
+def in_a_terminal(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The demo on a terminal of its own; the process and the other end of the terminal."""
+    master, slave = pty.openpty()
+    command = [*COMMAND, *arguments]
+    process = subprocess.Popen(command, env=ENVIRONMENT | {"TMPDIR": str(folder)}, stdout=slave, stderr=slave)
+    os.close(slave)
+    try:
+        with process:
+            yield process, master
+            process.kill()
+    finally:
+        os.close(master)
+
+
+def read_until(master: int, words: bytes, seconds: float = 120.0) -> str:
+    found = b""
+    deadline = time.monotonic() + seconds
+    while words not in found:
+        ready, _, _ = select.select([master], [], [], deadline - time.monotonic())
+        assert ready, found
+        found += os.read(master, 65536)
+    return found.decode()
+
+
+def test_it_stays_for_the_page_when_asked_to(tmp_path):
+    with in_a_terminal("--requests", "20", "--stay", folder=tmp_path) as (process, master):
+        text = read_until(master, b"The dashboard stays up; Ctrl-C ends it.")
+        page = re.search(r"Dashboard: (\S+)", text)[1]
+        assert "Production answered 20 of 20" in text
+        wait_for_page(page, "forest")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    wait_until_closed(httpx.URL(page).port)
 
 
 def test_servers_do_not_outlive_a_killed_demo(tmp_path):
