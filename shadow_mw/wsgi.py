@@ -67,7 +67,8 @@ class ShadowWSGIMiddleware:
         except BaseException as error:
             tee.failed(error)
             raise
-        return tee.body_of(result)
+        body: Iterable[bytes] = tee.body_of(result)
+        return body
 
 
 class _Tee:
@@ -124,26 +125,31 @@ class _Tee:
         with _guard:
             self._find_parent()
             arguments = self._with_request_id(*arguments) if self._echo else arguments
-        write = self._start_response(*arguments, **named)
+        write: Any = self._start_response(*arguments, **named)
         with _guard:
             status, headers = arguments[:2]
             self._status = int(status[:3])
             self._capture.response_start(self._status, _reading_headers(headers))
-        return partial(self._write, write)
+        # Where a server has no write(), it says None.
+        return partial(self._write, write) if callable(write) else write
 
-    def body_of(self, result: Iterable[bytes]) -> Iterable[bytes]:
+    def body_of(self, result: Any) -> Any:
         """What the server gets: the app's own object wherever nothing more is to be learnt by listening."""
         with _guard:
-            if type(result) in (list, tuple) and self._status:
-                # All is known, and servers look at the length of a list: one item, one Content-Length.
+            if _is_list(result):
+                # All is known, and servers treat a list as such: one item, one Content-Length.
                 for chunk in result:
                     self.passed(chunk)
                 self.ended()
                 return result
-            if _is_file(result, self._environ.get("wsgi.file_wrapper")):
+            # uWSGI sends bytes as they are; elsewhere they are an error.
+            if isinstance(result, bytes) or _is_file(result, self._environ.get("wsgi.file_wrapper")):
                 self._capture.response_unseen()
                 self.finish()
                 return result
+            if result is None:  # for which some servers send an empty body
+                self.failed(TypeError())
+                return None
             return _SizedBody(result, self) if hasattr(type(result), "__len__") else _Body(result, self)
         self.finish()
         return result
@@ -218,7 +224,11 @@ class _Body(_Chunks):
     __slots__ = ()
 
     def __iter__(self) -> _Chunks:
-        iterator = iter(self._iterator)
+        try:
+            iterator = iter(self._iterator)
+        except BaseException as error:  # after which some servers call no close()
+            self._tee.failed(error)
+            raise
         return self if iterator is self._iterator else _Chunks(iterator, self._tee)
 
     def close(self) -> None:
@@ -258,6 +268,11 @@ def _admit(mirror: Mirror, environ: WSGIEnvironment) -> Capture | None:
                 mirror.request_complete(capture)
         return capture
     return None
+
+
+def _is_list(result: Any) -> bool:
+    """True for what can be read more than once: a list or tuple, and any kind of it that is read as one."""
+    return getattr(type(result), "__iter__", None) in (list.__iter__, tuple.__iter__)
 
 
 def _is_file(result: Any, file_wrapper: Any) -> bool:
