@@ -15,10 +15,11 @@ from shadow_mw.questions import bin_us
 
 #: The box in which paths are drawn; it is stretched to the place on the page.
 WIDTH, HEIGHT = 1000.0, 100.0
-#: Bins of 1 % are put together, so that the outline is calm.
+#: Bins of 1 % are put together, so that the outline is calm: so many at least, and into so many at most.
 _BINS_TOGETHER = 6
+_MOST_GROUPS = 60
 _TAIL = 0.002
-_BARS = 45
+_BARS = 44
 _FEWEST = 5
 _MOST_TICKS = 8
 _FINE = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
@@ -77,10 +78,11 @@ def difference_shape(pairs: Sequence[tuple[int, int]]) -> Shape | None:
     bars = Counter(int((gap + reach) // width) for gap in gaps if abs(gap) < reach)
     top = max(bars.values())
     heights = [bars[bar] / top for bar in range(_BARS)]
+    # Where the middle bars meet, both sides take the same time.
     middle = _BARS // 2
     return Shape(
-        production=_columns([height if bar <= middle else 0 for bar, height in enumerate(heights)]),
-        shadow=_columns([height if bar > middle else 0 for bar, height in enumerate(heights)]),
+        production=_columns([height if bar < middle else 0 for bar, height in enumerate(heights)]),
+        shadow=_columns([height if bar >= middle else 0 for bar, height in enumerate(heights)]),
         ticks=tuple(
             Tick(at=50 + 50 * share, label=_signed(share * reach)) for share in (-0.8, -0.4, 0.0, 0.4, 0.8)
         ),
@@ -90,10 +92,11 @@ def difference_shape(pairs: Sequence[tuple[int, int]]) -> Shape | None:
 
 def _grouped(histogram: Mapping[int, int], low: int, high: int) -> list[int]:
     """Counts of wide bins from `low` to `high`; what lies outside falls into the first and the last."""
-    groups = (high - low) // _BINS_TOGETHER + 1
+    together = max(_BINS_TOGETHER, (high - low) // _MOST_GROUPS)
+    groups = (high - low) // together + 1
     found = Counter[int]()
     for bin_, n in histogram.items():
-        found[min(max((bin_ - low) // _BINS_TOGETHER, 0), groups - 1)] += n
+        found[min(max((bin_ - low) // together, 0), groups - 1)] += n
     return [found[group] for group in range(groups)]
 
 
