@@ -254,7 +254,7 @@ class _SizedBody(_Body):
 
 def _admit(mirror: Mirror, environ: WSGIEnvironment) -> Capture | None:
     with _guard:
-        route = mirror.find(environ["REQUEST_METHOD"], path_of(environ))
+        route = mirror.find(environ.get("REQUEST_METHOD", ""), path_of(environ))
         if route is None:
             return None
         query = environ.get("QUERY_STRING", "")
