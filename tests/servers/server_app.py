@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import msgspec
+from odd_answers import ODD, read
 
 heard: list[str] = []
 
@@ -35,11 +36,6 @@ async def live(receive: Any, send: Any) -> None:
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-async def read(receive: Any) -> None:
-    while (await receive()).get("more_body", False):
-        pass
 
 
 async def digest(receive: Any, send: Any) -> None:
@@ -140,6 +136,7 @@ PREDICT = {
     "fail": fail,
     "fail-late": fail_late,
     "empty": empty,
+    **ODD,
 }
 LOOK = {"/heard": show_heard, "/process": show_process, "/statistics": show_statistics}
 

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,26 @@ SERVERS = {
     "hypercorn, asyncio": ["hypercorn", "server_app:app", "-b", "127.0.0.1:0", "-k", "asyncio"],
     "hypercorn, trio": ["hypercorn", "server_app:app", "-b", "127.0.0.1:0", "-k", "trio"],
 }
-_ADDRESS = re.compile(r"[Rr]unning on http://127\.0\.0\.1:(\d+)")
+PORT = "<port>"
+_GUNICORN = ["gunicorn", "--no-control-socket", "-b", "127.0.0.1:0"]
+#: Servers that bring processes of their own.
+MASTERS = {
+    "gunicorn, uvicorn worker": [*_GUNICORN, "server_app:app", "-k", "uvicorn_worker.UvicornWorker"],
+    "granian": ["granian", "--interface", "asgi", "server_app:app", "--port", PORT],
+}
+WSGI_SERVERS = {
+    "gunicorn, sync": [*_GUNICORN, "wire_wsgi_app:app"],
+    "gunicorn, gthread": [*_GUNICORN, "wire_wsgi_app:app", "--threads", "4"],
+    "gunicorn, gevent": [*_GUNICORN, "wire_wsgi_app:app", "-k", "gevent"],
+    "waitress": ["wire_wsgi_app", "waitress", PORT],
+    "uwsgi": ["wire_wsgi_app", "uwsgi", PORT],
+    "wsgiref": ["wire_wsgi_app", "wsgiref", PORT],
+    "granian, wsgi": [
+        *["granian", "--interface", "wsgi", "wire_wsgi_app:app", "--port", PORT],
+        *["--blocking-threads", "4"],
+    ],
+}
+_ADDRESS = re.compile(r"(?:[Rr]unning on|Listening at:) http://127\.0\.0\.1:(\d+)")
 #: What a process that ends well does not print.
 NOISE = re.compile(r"Traceback|Warning|was destroyed|never retrieved|[Uu]nclosed|Exception ignored")
 _DEADLINE_SECONDS = 45.0
@@ -75,6 +95,8 @@ class Server:
         self._log = folder / "stderr"
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
         ours = {"SHADOW_STORE": str(self.store), "SHADOW_QUEUE": "inline:"}
+        self._port = free_port() if PORT in command else 0
+        command = [word.replace(PORT, str(self._port)) for word in command]
         paths = os.pathsep.join([str(cwd), str(HERE), os.environ.get("PYTHONPATH", "")])
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -90,10 +112,12 @@ class Server:
     def log(self) -> str:
         return self._log.read_text()
 
-    @property
+    @cached_property
     def port(self) -> int:
         def find() -> int:
             assert self.process.poll() is None, self.log
+            if self._port:
+                return self._port if listens(self._port) else 0
             found = _ADDRESS.search(self.log)
             return int(found[1]) if found else 0
 
@@ -113,7 +137,7 @@ class Server:
         """The JSON at a path."""
         answer = self.send(b"GET %s HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" % path.encode())
         head, _, body = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), (answer, self.log)
+        assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")), (answer, self.log)
         return json.loads(body)
 
     def counts(self) -> dict[str, int]:
@@ -155,6 +179,25 @@ class Server:
     def records(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """The comparisons in the store, and the sums of its tallies."""
         return read_store(self.store)
+
+
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A port that nobody has, and that nobody else was told."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass
