@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from server_process import SERVERS, Pair, Server
+from server_process import MASTERS, SERVERS, Pair, Server
 from stub_shadow import Reply, StubShadow
 
 ROUTES = "POST /predict, GET /predict, HEAD /predict"
+PAIRED = SERVERS | MASTERS
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def pairs(shadow: StubShadow, tmp_path_factory: pytest.TempPathFactory) -> Itera
             Server(command, folder / f"{number}-bare", BARE="1"),
             Server(command, folder / f"{number}-mirrored", **settings),
         )
-        for number, (name, command) in enumerate(SERVERS.items())
+        for number, (name, command) in enumerate(PAIRED.items())
     }
     yield found
     for pair in found.values():
@@ -36,7 +37,7 @@ def pairs(shadow: StubShadow, tmp_path_factory: pytest.TempPathFactory) -> Itera
         pair.mirrored.kill()
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=PAIRED)
 def pair(pairs: dict[str, Pair], request: pytest.FixtureRequest) -> Pair:
     return pairs[request.param]
 
