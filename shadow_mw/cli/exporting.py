@@ -116,12 +116,12 @@ class Export:
 
     def _written(self, rows: str, spill: Path) -> int:
         """Write staged rows; a reader of our stdout that went away is not a fault of the store."""
-        import duckdb
-
         from shadow_mw.stores.engine import connect, first_line
 
         sql = _copy(self._shaped(rows), self._output or _STDOUT, self._form)
         with connect("Exporting", spill, threads=2) as database:
+            import duckdb
+
             try:
                 done = database.execute(sql).fetchone()
             except duckdb.IOException as error:

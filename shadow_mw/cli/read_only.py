@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shadow_mw.cli.where import store_name
-from shadow_mw.exceptions import PayloadError, StoreError
+from shadow_mw.exceptions import MissingExtraError, PayloadError, StoreError
 from shadow_mw.store_urls import is_url
 
 if TYPE_CHECKING:
@@ -58,10 +58,13 @@ def check_select(query: str) -> None:
 
     Raises:
         PayloadError: it is not.
+        MissingExtraError: DuckDB is not installed.
 
     """
-    import duckdb
-
+    try:
+        import duckdb
+    except ImportError:
+        raise MissingExtraError("Reading the store", "report") from None
     try:
         statements = duckdb.extract_statements(query)
     except duckdb.Error as error:

@@ -50,6 +50,12 @@ MISTAKES = {
     "no store": (["report", "--store", "/nowhere/at/all"], {}, 4, "there is no store at /nowhere/at/all"),
     "a file as store": (["report", "--store", __file__], {}, 4, "is a file and no store"),
     "a foreign folder": (["report", "--store", os.path.dirname(__file__)], {}, 4, "is no store"),
+    "nothing to follow": (["tail", "--store", "/nowhere"], {}, 4, "there is no store at /nowhere"),
+    "nothing to export": (["export", "--store", "/nowhere"], {}, 4, "there is no store at /nowhere"),
+    "nothing to ask": (["sql", "--store", "/nowhere", "SELECT 1"], {}, 4, "there is no store at /nowhere"),
+    "no question": (["sql"], {}, 2, "required: QUERY"),
+    "two forms": (["report", "--json", "--html"], {}, 2, "not allowed with argument"),
+    "no time": (["report", "--since", "soon"], {}, 2, "'soon' is no moment"),
     "no store to compact": (["compact", "--store", "/nowhere"], {}, 4, "there is no store at /nowhere"),
     "no records kept": (["report"], {"SHADOW_STORE": "none"}, 4, "SHADOW_STORE is none"),
     "a wrong rate": (["report"], {"SHADOW_SAMPLE_RATE": "7"}, 1, "SHADOW_SAMPLE_RATE"),
@@ -87,7 +93,7 @@ def test_version_and_help_tell_what_there_is(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     text = capsys.readouterr().out
-    for command in ("demo", "report", "check", "compact"):
+    for command in ("demo", "report", "gate", "tail", "export", "sql", "check", "compact"):
         assert command in text
     assert run("--version").stdout == f"shadow-mw {shadow_mw.__version__}\n"
 
@@ -201,6 +207,12 @@ def test_ctrl_c_ends_quietly(tmp_path):
         ("duckdb", ["report"], "report"),
         ("duckdb", ["compact"], "report"),
         ("rich", ["report"], "report"),
+        ("jinja2", ["report", "--html"], "dashboard"),
+        ("duckdb", ["tail"], "report"),
+        ("duckdb", ["export"], "report"),
+        ("duckdb", ["sql", "SELECT 1"], "report"),
+        ("rich", ["sql", "SELECT 1"], "report"),
+        ("jinja2", ["demo", "--requests", "1"], "demo"),
         ("sklearn", ["demo", "--requests", "1"], "demo"),
     ],
 )

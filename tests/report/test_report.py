@@ -113,7 +113,7 @@ def test_a_change_of_the_comparator_is_said(tmp_path, capsys):
     write_story(tmp_path, [Call("disagree")] * 30, comparator="exact")
     write_story(tmp_path, [Call("agree")] * 20, first=60, comparator="close")
     text = plain(report(capsys, tmp_path))
-    assert "the count began anew at 2026-09-21 14:14:20 UTC, and 30 comparisons before that are left out" in text
+    assert "the count began anew at 2026-09-21 14:14:20 UTC, and 30 comparisons before" in text
 
 
 def test_dropped_records_are_said(tmp_path, capsys):
