@@ -27,6 +27,8 @@ _OPTIONS = {
     "csv": "FORMAT csv, HEADER",
     "jsonl": "FORMAT json",
 }
+#: To keep the order DuckDB would hold in memory what one thread has written ahead of another.
+_ANY_ORDER = "SET preserve_insertion_order = false"
 _PAGES = """
 SELECT * FROM comparisons
 WHERE ({chosen}) AND (ts_us > ? OR (ts_us = ? AND record_id > ?))
@@ -77,6 +79,8 @@ class Export:
         from shadow_mw.assembly.stores import open_reader
 
         with closing(open_reader(self._store)) as reader, tempfile.TemporaryDirectory() as spill:
+            if not is_url(self._store):
+                reader.rows(_ANY_ORDER)
             if self._output is not None and not is_url(self._store):
                 return self._copied(reader)
             staged = self._of_server(reader, spill) if is_url(self._store) else self._of_folder(reader, spill)
@@ -122,6 +126,7 @@ class Export:
         with connect("Exporting", spill, threads=2) as database:
             import duckdb
 
+            database.execute(_ANY_ORDER)
             try:
                 done = database.execute(sql).fetchone()
             except duckdb.IOException as error:
