@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import select
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,13 +45,17 @@ def run_demo(plan: Plan, show_report: Callable[[Path], None]) -> int:
 
 
 def _stay() -> None:
+    """Wait for Ctrl-C, SIGTERM, or the end of the terminal."""
     from shadow_mw.demo.ending import say
 
-    say("\nThe dashboard stays up; Ctrl-C ends it.")
-    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()
+        signal.signal(number, signal.default_int_handler)
+    terminal = select.poll()
+    # Asked for no event, it tells of a hang-up alone.
+    terminal.register(sys.stdout.fileno(), 0)
+    with contextlib.suppress(KeyboardInterrupt):
+        say("\nThe dashboard stays up; Ctrl-C ends it.")
+        terminal.poll()
 
 
 def _check_extra() -> None:
