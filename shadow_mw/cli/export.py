@@ -14,8 +14,8 @@ SUMMARY = "write a store's comparisons as Parquet, CSV or JSON lines"
 DESCRIPTION = (
     "Write comparisons with all their columns into a file, or to stdout, in no order. However many there "
     "are, they are never all in memory. Lists and maps are JSON text in CSV. A text in CSV that a "
-    "spreadsheet would run as a formula gets an apostrophe in front unless --raw is given; the other formats never "
-    "change a value."
+    "spreadsheet would run as a formula gets an apostrophe in front unless --raw is given; the other formats "
+    "never change a value."
 )
 _FORMATS = ("parquet", "csv", "jsonl")
 
