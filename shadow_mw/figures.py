@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -32,6 +33,8 @@ def estimate(figure: Estimate, show: Callable[[float | None], str]) -> str:
     """A figure with its interval, each shown as `show` does; `unknown` where there is no value."""
     if figure.value is None:
         return "unknown"
+    if math.isinf(figure.high):
+        return f"{show(figure.value)} ({show(figure.low)} or more)"
     return f"{show(figure.value)} ({show(figure.low)} to {show(figure.high)})"
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import re
 import time
+
+from shadow_mw.forks import call_in_child
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|\Z)")
 _SCALE = float(1 << 64)
 #: Ids need not be secret, and a call to the system for each would show on production's side.
 _random = random.Random()  # noqa: S311 not cryptographic
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
+call_in_child(_random.seed)
 
 
 def uuid7() -> str:
@@ -25,6 +25,11 @@ def uuid7() -> str:
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def random_bits(count: int) -> int:
+    """A random number of so many bits, from a source of our own: an app may have seeded Python's."""
+    return _random.getrandbits(count)
 
 
 def accepted_request_id(candidate: str) -> str | None:

@@ -44,9 +44,10 @@ def encode(batch: Sequence[Record]) -> bytes:
 def _mended(record: Record) -> bytes:
     """The line of a record that may be odd or too long."""
     try:
-        line = _encoder.encode(_without_surrogates(msgspec.to_builtins(record, enc_hook=_plain)))
+        fields = _without_surrogates(msgspec.to_builtins(record, enc_hook=_plain))
+        line = _encoder.encode(fields)
         if len(line) > MAX_LINE_BYTES and isinstance(record, Comparison):
-            line = _encoder.encode(msgspec.structs.replace(record, truncated=True, **_PAYLOADS))
+            line = _encoder.encode({**fields, **_PAYLOADS, "truncated": True})
     except Exception as error:
         raise StoreError(f"a record cannot be written as JSON: {error}") from error
     if len(line) > MAX_LINE_BYTES:

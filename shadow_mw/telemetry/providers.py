@@ -25,6 +25,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.guard import Guard
 from shadow_mw.telemetry.exporters import open_exporters
+from shadow_mw.telemetry.own_ids import OwnIds
 from shadow_mw.telemetry.tracer import FinishedTracer, SpanMaker
 
 _SCOPE = "shadow_mw"
@@ -160,7 +161,12 @@ def _own_traces() -> Provider:
     processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call] # the SDK's, untyped
     for exporter in exporters:
         processors.add_span_processor(_batches(exporter))
-    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False, active_span_processor=processors)
+    provider = TracerProvider(
+        resource=_resource(),
+        id_generator=OwnIds(),
+        shutdown_on_exit=False,
+        active_span_processor=processors,
+    )
     tracer = FinishedTracer(provider, processors, _SCOPE)
     return Provider(provider, exporters, is_ours=True, tracer=tracer)
 
