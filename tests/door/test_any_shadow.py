@@ -113,7 +113,7 @@ few = settings(
 
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("queue", QUEUES)
-def test_an_asgi_app_behaves_as_without_us(shadow, runtime, queue, mode):
+def test_an_asgi_app_behaves_as_without_us(no_exporters, shadow, runtime, queue, mode):
     swap, middleware = mirror(ShadowMiddleware, shadow, queue, mode)
 
     @few
@@ -130,7 +130,7 @@ def test_an_asgi_app_behaves_as_without_us(shadow, runtime, queue, mode):
 
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("queue", QUEUES)
-def test_a_wsgi_app_behaves_as_without_us(shadow, runtime, queue, mode):
+def test_a_wsgi_app_behaves_as_without_us(no_exporters, shadow, runtime, queue, mode):
     swap, middleware = mirror(ShadowWSGIMiddleware, shadow, queue, mode)
 
     @few

@@ -17,13 +17,6 @@ from shadow_mw.testing import drain
 CLOSED_PORT = "http://127.0.0.1:9"
 
 
-@pytest.fixture
-def silent(monkeypatch):
-    """No exporters: they draw random numbers on their threads, which hypothesis takes for its own."""
-    for signal in ("TRACES", "METRICS"):
-        monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "none")
-
-
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,7 +27,9 @@ def silent(monkeypatch):
     cut=st.booleans(),
     fail_send_at=st.integers(-1, 3),
 )
-def test_any_app_behaves_as_without_us(silent, mode, backend, script, chunks, headers, cut, fail_send_at):
+def test_any_app_behaves_as_without_us(
+    no_exporters, mode, backend, script, chunks, headers, cut, fail_send_at
+):
     app = scripted(script)
     incoming = chunked(*chunks)[: -1 if cut else None]
     scope = http_scope(headers=headers)

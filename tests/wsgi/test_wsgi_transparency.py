@@ -67,7 +67,7 @@ def outcome(app: Any, plan: Plan, around: Any, environ: dict[str, Any], **server
     peeks=st.booleans(),
 )
 def test_any_app_behaves_as_without_us(
-    mirrors, mode, plan, body, framing, make_input, read_fails_at, fails_at, stops_at, peeks
+    no_exporters, mirrors, mode, plan, body, framing, make_input, read_fails_at, fails_at, stops_at, peeks
 ):
     swap, middleware = mirrors(mode=mode)
 
