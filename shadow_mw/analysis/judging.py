@@ -10,6 +10,7 @@ from shadow_mw.analysis.criteria import Criteria, Criterion, Status
 from shadow_mw.analysis.differences import NoiseFloor
 from shadow_mw.stats import Estimate
 from shadow_mw.stats.increase import increase_bounds
+from shadow_mw.stats.segments import SegmentFinding
 from shadow_mw.stats.sequence import sequence_bounds
 
 _UNKNOWN = {
@@ -19,6 +20,9 @@ _UNKNOWN = {
     "latency": "No call was answered by both sides yet, so their latencies are unknown.",
     "segments": "No two predictions could be compared yet, so no segment can be judged.",
 }
+
+
+_ORDER: dict[Status, int] = {"pass": 0, "unknown": 1, "fail": 2}
 
 
 def judge(analysis: Analysis, criteria: Criteria, window: str) -> tuple[Criterion, ...]:
@@ -136,21 +140,25 @@ def _latency(analysis: Analysis, criteria: Criteria) -> Criterion:
 
 
 def _segments(analysis: Analysis, criteria: Criteria) -> Criterion:
+    """The worst of the segments that are significantly worse than the rest: failing ones, then open ones."""
     limit = criteria.segment_limit
     findings = [finding for finding in analysis.segments if finding.q_value <= 1 - criteria.confidence]
     if not findings:
         n = analysis.agreement.share.trials
         none = Estimate(value=None, low=0.0, high=1.0, n=n)
-        status: Status = "pass" if n else "unknown"
         sentence = "No segment disagrees significantly more often than the rest."
-        return _criterion("segments", status, sentence, none, limit)
-    worst = max(findings, key=lambda finding: 1 - finding.agreement.high)
-    share = worst.agreement
-    assert share.rate is not None
-    disagreement = Estimate(value=1 - share.rate, low=1 - share.high, high=1 - share.low, n=share.trials)
-    status = "fail" if disagreement.low > limit else "pass"
+        return _criterion("segments", "pass" if n else "unknown", sentence, none, limit)
+    statuses = {finding: at_most(_disagreement(finding), limit) for finding in findings}
+    worst = max(findings, key=lambda finding: (_ORDER[statuses[finding]], 1 - finding.agreement.high))
+    disagreement = _disagreement(worst)
     sentence = (
         f"Where {figures.printable(worst.key)} is {figures.printable(worst.value)}, disagreement is "
         f"{figures.estimate(disagreement, figures.precise)}; {figures.precise(limit)} or less wanted."
     )
-    return _criterion("segments", status, sentence, disagreement, limit)
+    return _criterion("segments", statuses[worst], sentence, disagreement, limit)
+
+
+def _disagreement(finding: SegmentFinding) -> Estimate:
+    share = finding.agreement
+    value = None if share.rate is None else 1 - share.rate
+    return Estimate(value=value, low=1 - share.high, high=1 - share.low, n=share.trials)

@@ -67,6 +67,14 @@ def test_one_segment_holds_the_shadow_though_all_together_agree(tmp_path, capsys
     assert gate(capsys, tmp_path, "--min-agreement", "0.98", "--max-segment-disagreement", "0.2")[0] == 0
 
 
+def test_a_segment_that_may_be_too_bad_is_open(tmp_path, capsys):
+    write_story(tmp_path, [Call("agree")] * 5000, segments={"country": "de"})
+    write_story(tmp_path, stretch({"agree": 190, "disagree": 10}), first=6000, segments={"country": "in"})
+    code, output = gate(capsys, tmp_path, "--json", "--min-agreement", "0.98")
+    assert code == 3
+    assert statuses(output)["segments"] == "unknown"
+
+
 def test_too_few_samples_are_not_enough_data(tmp_path, capsys):
     write_story(tmp_path, [Call("agree")] * 50)
     code, output = gate(capsys, tmp_path, "--json")
