@@ -87,7 +87,7 @@ def reported(command: str, folder: Path) -> dict[str, Any]:
         words = [*shlex.split(command.strip()), "--json"]
         seen = subprocess.run(words, cwd=folder, env=terminal(), capture_output=True, text=True, check=False)
         shadows = json.loads(seen.stdout)["shadows"] if seen.returncode == 0 else []
-        if shadows and shadows[0]["total"]["eligible"] == 2:
+        if shadows and shadows[0]["analysis"]["account"]["eligible"] == 2:
             return shadows[0]
         time.sleep(0.2)
     raise AssertionError(f"the report has no two requests: {seen.stdout} {seen.stderr}")
@@ -104,12 +104,14 @@ def test_the_example_shows_where_its_models_differ(folder: Path) -> None:
     with running(challenger, folder), running(production, folder):
         answers = [send(line) for line in requests.strip().splitlines()]
         shadow = reported(report, folder)
-    total = shadow["total"]
+    analysis = shadow["analysis"]
+    account, agreement = analysis["account"], analysis["agreement"]
     assert [answer["label"] for answer in answers] == ["setosa", "virginica"]
     assert shadow["shadow"] == "tree"
-    assert (total["eligible"], total["agree"], total["disagree"]) == (2, 1, 1)
-    assert (total["unaccounted"], total["coverage"], total["records"]) == (0, 1.0, 2)
-    assert shadow["label_changes"] == [{"production": "virginica", "shadow": "versicolor", "count": 1}]
+    assert (account["eligible"], agreement["agree"], agreement["disagree"]) == (2, 1, 1)
+    assert (account["unaccounted"], account["coverage"]["rate"]) == (0, 1.0)
+    changes = analysis["distribution"]["changes"]
+    assert changes == [{"production": "virginica", "shadow": "versicolor", "count": 1}]
     logs = {log.name: log.read_text() for log in folder.glob("*.log")}
     assert "shadow_mw mirrors all of POST /predict to tree=" in logs["app:app.log"]
     assert "Traceback" not in "".join(logs.values())

@@ -93,7 +93,7 @@ def reported(command: str, folder: Path) -> dict[str, Any]:
             words, cwd=folder, env=terminal(folder), capture_output=True, text=True, check=False
         )
         shadows = json.loads(seen.stdout)["shadows"] if seen.returncode == 0 else []
-        if shadows and shadows[0]["total"]["eligible"] == 2:
+        if shadows and shadows[0]["analysis"]["account"]["eligible"] == 2:
             return shadows[0]
         time.sleep(0.2)
     raise AssertionError(f"the report has no two requests: {seen.stdout} {seen.stderr}")
@@ -111,9 +111,10 @@ def test_the_example_shows_where_its_models_differ(folder: Path) -> None:
         answers = [send(line) for line in requests.strip().splitlines()]
         shadow = reported(report, folder)
     assert [round(answer["progression"], 1) for answer in answers] == [201.0, 279.9]
-    total = shadow["total"]
-    assert (shadow["shadow"], total["eligible"], total["agree"], total["disagree"]) == ("neighbours", 2, 1, 1)
-    assert (total["unaccounted"], total["coverage"]) == (0, 1.0)
+    account, agreement = shadow["analysis"]["account"], shadow["analysis"]["agreement"]
+    assert (shadow["shadow"], account["eligible"]) == ("neighbours", 2)
+    assert (agreement["agree"], agreement["disagree"]) == (1, 1)
+    assert (account["unaccounted"], account["coverage"]["rate"]) == (0, 1.0)
     assert "shadow_mw mirrors all of POST /predict to neighbours=" in second.read_text()
     assert "Traceback" not in first.read_text() + second.read_text()
 
