@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.store_urls import shown
 from shadow_mw.stores.clickhouse_connection import connect, database_of, need_driver, sentences
 from shadow_mw.stores.dialects import ClickHouseDialect
+from shadow_mw.stores.opened import Opened
 from shadow_mw.stores.placeholders import with_percent
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 #: Else a name in SELECT would hide the column of that name in WHERE, as in no other engine.
 _SETTINGS = {"prefer_column_name_to_alias": 1}
 
 
-class ClickHouseReader:
+class ClickHouseReader(Opened):
     """A connection to a ClickHouse store; a context manager. Not thread-safe.
 
     Texts are `String`, counts and microseconds `Int64`, `diff_paths` is `Array(String)`, `segments` and
@@ -51,16 +48,6 @@ class ClickHouseReader:
     def __repr__(self) -> str:
         """Name the database, without a password."""
         return f"ClickHouseReader({shown(self._url)!r})"
-
-    def __enter__(self) -> Self:
-        """The reader itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     @property
     def dialect(self) -> ClickHouseDialect:

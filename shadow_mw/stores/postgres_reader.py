@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.store_urls import shown
 from shadow_mw.stores.dialects import PostgresDialect
+from shadow_mw.stores.opened import Opened
 from shadow_mw.stores.placeholders import with_percent
 from shadow_mw.stores.postgres_connection import connect, need_driver, sentences
 from shadow_mw.stores.postgres_schema import SCHEMA
 
 if TYPE_CHECKING:
     import psycopg
-    from typing_extensions import Self
 
 _SESSION = {
     "search_path": SCHEMA,
@@ -28,7 +27,7 @@ _SESSION = {
 }
 
 
-class PostgresReader:
+class PostgresReader(Opened):
     """A read-only connection to a PostgreSQL store; a context manager. Not thread-safe.
 
     Texts are `text`, counts and microseconds `bigint`, `diff_paths` is `text[]`, `segments` and `counts`
@@ -54,16 +53,6 @@ class PostgresReader:
     def __repr__(self) -> str:
         """Name the database, without a password."""
         return f"PostgresReader({shown(self._url)!r})"
-
-    def __enter__(self) -> Self:
-        """The reader itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     @property
     def dialect(self) -> PostgresDialect:

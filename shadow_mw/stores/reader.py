@@ -6,8 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -17,10 +16,8 @@ from shadow_mw.stores.dialects import DuckDBDialect
 from shadow_mw.stores.engine import connect, first_line
 from shadow_mw.stores.journal import read_journal
 from shadow_mw.stores.layout import PART_FOLDERS, TABLES, Layout, readable
+from shadow_mw.stores.opened import Opened
 from shadow_mw.stores.publication import listing
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _LIST_WAIT_SECONDS = 10.0
 _ATTEMPTS = 5
@@ -35,7 +32,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     parts: dict[type, list[Path]]
 
 
-class StoreReader:
+class StoreReader(Opened):
     """A view of a store as it was when it was opened; a context manager. Not thread-safe.
 
     Its tables, `comparisons`, `tallies`, `truths` and `pulses`, have the fields of the structs in `records`
@@ -59,16 +56,6 @@ class StoreReader:
     def __repr__(self) -> str:
         """Name the folder."""
         return f"StoreReader({str(self._layout.root)!r})"
-
-    def __enter__(self) -> Self:
-        """The reader itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     @property
     def dialect(self) -> DuckDBDialect:
