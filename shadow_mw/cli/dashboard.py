@@ -72,12 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(server: Any, config: Any) -> None:
-    """Bind first, so that the URL that is printed is one that answers."""
+    """Listen first, so that the URL that is printed is one that answers: early calls wait in the backlog."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((config.host, config.port))
+        listener.listen(config.backlog)
     except OSError as error:
         listener.close()
         mend = ": choose another with --port" if error.errno == errno.EADDRINUSE else ""

@@ -10,6 +10,9 @@ import sys
 
 import httpx
 import pytest
+import uvicorn
+
+from shadow_mw.cli import main
 
 COMMAND = [sys.executable, "-m", "shadow_mw", "dashboard"]
 
@@ -31,6 +34,16 @@ def test_it_prints_its_address_and_answers_there_until_it_is_stopped(day):
             command.send_signal(signal.SIGTERM)
             _, errors = command.communicate(timeout=30)
     assert "Traceback" not in errors
+
+
+def test_its_address_takes_calls_as_soon_as_it_is_printed(day, monkeypatch):
+    def connect(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        (listener,) = sockets
+        with listener:
+            socket.create_connection(listener.getsockname(), timeout=5).close()
+
+    monkeypatch.setattr(uvicorn.Server, "run", connect)
+    assert main(["dashboard", "--store", str(day), "--port", "0"]) == 0
 
 
 def refused(*options: str, **environment: str) -> str:
