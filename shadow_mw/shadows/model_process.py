@@ -147,6 +147,8 @@ class ModelProcess(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
+        if self._reason:
+            return  # what a process that was killed has sent before is nobody's answer
         try:
             frames = list(self._frames.feed(data))
         except FrameError as error:

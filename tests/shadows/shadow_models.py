@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import dataclasses
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from shadow_mw.frames import encode
+from shadow_mw.shadows.model_frames import Predicted
 
 served = 0
 
@@ -106,10 +110,24 @@ def allocates(features: Any) -> Any:
 
 
 def speaks_out_of_turn(features: Any) -> Any:
-    for descriptor in range(3, 20):
-        with contextlib.suppress(OSError):
-            os.write(descriptor, b"garbage that is no frame of ours")
+    to_worker(b"garbage that is no frame of ours")
     return 1
+
+
+def answers_ahead(features: Any) -> Any:
+    """It sends what the next request would take for its answer."""
+    global served
+    served += 1
+    to_worker(encode(Predicted(b'"ahead"'), served + 1))
+    return 1
+
+
+def to_worker(data: bytes) -> None:
+    """The connection has the number it has in the worker, which may be a high one."""
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                os.write(descriptor, data)
 
 
 def noisy(features: Any) -> Any:

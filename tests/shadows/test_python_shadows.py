@@ -214,6 +214,7 @@ def test_a_model_that_cannot_be_imported_is_unreachable_with_one_sentence(
         ("dies", "exit code 3"),
         ("segfaults", "killed by SIGSEGV"),
         ("speaks_out_of_turn", "it sent something that is no answer"),
+        ("answers_ahead", "it sent an answer that nobody asked for"),
     ],
 )
 def test_a_process_that_breaks_is_an_error_and_another_one_is_started(name, reason):
@@ -234,6 +235,14 @@ def test_a_process_that_breaks_is_an_error_and_another_one_is_started(name, reas
                 await ask("die")
 
     with_model(f"shadow_models:{name}", test)
+
+
+def test_the_connection_may_have_a_high_number():
+    """As in an app with many connections."""
+    with contextlib.ExitStack() as held:
+        for _ in range(300):
+            held.enter_context(open(os.devnull))
+        test_a_process_that_breaks_is_an_error_and_another_one_is_started("speaks_out_of_turn", "no answer")
 
 
 def test_a_call_that_is_given_up_kills_the_process(tmp_path, monkeypatch):
