@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 see below
 import os
 import socket
 from collections.abc import Callable
@@ -29,6 +30,9 @@ from shadow_mw.worker.judge import Judge, Origin
 from shadow_mw.worker.lane import Lane
 from shadow_mw.worker.recorder import Recorder
 from shadow_mw.worker.worker import Worker
+
+# Python imports `encodings.idna` for the first host. Imported with this module, no fork gets amid of it:
+# a child with half of it would know no encoding of that name.
 
 
 def make_worker(
