@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 import shadow_mw
 from shadow_mw import ShadowMiddleware
-from shadow_mw.demo.models import PIXELS, train_production
+from shadow_mw.demo.models import PIXELS, held_out_inputs, train_production
 
 
 class Features(BaseModel):
@@ -34,6 +34,12 @@ def predict(features: Features) -> dict[str, Any]:
 def health() -> dict[str, str]:
     """Answers once the model is trained."""
     return {"model": "logistic regression"}
+
+
+@app.get("/inputs")
+def inputs() -> list[list[float]]:
+    """What the demo's caller sends."""
+    return held_out_inputs()
 
 
 @app.get("/statistics")

@@ -87,12 +87,10 @@ class Session:
         environment = production_environment(f"http://{HOST}:{shadow_port}", self.store, self.plan.mode)
         servers.append(self._server(running, "production", port, environment))
         deadline = time.monotonic() + READY_SECONDS
-        # Late, because importing scikit-learn takes seconds, in which the servers do the same.
-        from shadow_mw.demo.models import held_out_inputs
-
-        self._inputs = held_out_inputs()
         for server in servers:
             server.wait_until_ready(deadline)
+        # From production, which has them: importing scikit-learn here too would take seconds.
+        self._inputs = httpx.get(f"{servers[-1].url}/inputs", timeout=READY_SECONDS, trust_env=False).json()
         return servers[-1]
 
     def _server(
