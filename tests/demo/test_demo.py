@@ -51,11 +51,12 @@ def runs(tmp_path_factory):
     """One run for each fault, two at a time, since most of each is importing scikit-learn."""
     folders = [tmp_path_factory.mktemp(f"demo-{fault or 'healthy'}") for fault in FAULTS]
     with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(run_demo, folders, FAULTS))
-    return {
-        fault: (run, total_of(folder) if run.returncode == 0 else {}, logs_of(folder))
-        for fault, run, folder in zip(FAULTS, ended, folders, strict=True)
-    }
+        return dict(zip(FAULTS, pool.map(run_and_report, folders, FAULTS), strict=True))
+
+
+def run_and_report(folder: Path, fault: str) -> tuple[subprocess.CompletedProcess[str], dict, dict[str, str]]:
+    run = run_demo(folder, fault)
+    return run, total_of(folder) if run.returncode == 0 else {}, logs_of(folder)
 
 
 def logs_of(folder: Path) -> dict[str, str]:
