@@ -197,6 +197,14 @@ def test_one_exchange_alone_is_shown(tmp_path):
     assert client.get("/api/analysis").status_code == 200
 
 
+def test_batches_are_counted_row_by_row_beside_the_exchanges(tmp_path):
+    batches = [comparison(Call("agree"), 0, items=10, items_agree=10)]
+    batches.append(comparison(Call("disagree"), 1, items=10, items_agree=9))
+    write_records(tmp_path / "store", batches)
+    page = Visitor(dashboard(str(tmp_path / "store"))).get("/").text
+    assert f"Row by row of the batches: {percent(0.95)} of 20." in page
+
+
 def test_truths_and_a_control_are_shown_once_there_are_some(tmp_path):
     records = []
     for number in range(40):
