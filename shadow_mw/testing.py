@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from shadow_mw.assembly.installation import installations
 
 
@@ -12,5 +14,6 @@ def drain(seconds: float = 10.0) -> bool:
         False when something was still under way after `seconds`.
 
     """
-    results = [installation.drain(seconds) for installation in installations()]
+    deadline = time.monotonic() + seconds
+    results = [installation.drain(max(deadline - time.monotonic(), 0.0)) for installation in installations()]
     return all(results)

@@ -23,6 +23,7 @@ from wsgi_driver import request, serve
 from wsgi_scripts import Plan, Scripted, plans, usual
 
 from shadow_mw import ShadowMiddleware, ShadowWSGIMiddleware
+from shadow_mw.assembly.installation import installations
 
 CLOSED_PORT = "http://127.0.0.1:9"
 _released = threading.Event()
@@ -76,6 +77,8 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tempfile.mkdtemp(prefix="smw", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
     yield Path(folder)
+    for installation in installations():  # what a killed mirror left would hold up the drain of a later test
+        installation.close()
     kill_mirrors(Path(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
