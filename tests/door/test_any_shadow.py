@@ -23,6 +23,7 @@ from wsgi_driver import request, serve
 from wsgi_scripts import Plan, Scripted, plans, usual
 
 from shadow_mw import ShadowMiddleware, ShadowWSGIMiddleware
+from shadow_mw.assembly import installation as installation_room
 from shadow_mw.assembly.installation import installations
 
 CLOSED_PORT = "http://127.0.0.1:9"
@@ -77,8 +78,10 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tempfile.mkdtemp(prefix="smw", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
     yield Path(folder)
-    for installation in installations():  # what a killed mirror left would hold up the drain of a later test
+    # A mirror that was killed over and over may never drain, and `drain()` of a later test would wait for it.
+    for installation in installations():
         installation.close()
+    installation_room._installed.clear()
     kill_mirrors(Path(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
