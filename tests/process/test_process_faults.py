@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import threading
 from pathlib import Path
@@ -144,7 +145,8 @@ def test_a_cap_on_memory_ends_it_and_not_the_app(make_app, shadow, monkeypatch, 
     until(lambda: "mirroring is off" in caplog.text, lambda: caplog.text)
     app.ask(times=3)
     assert app.counts() == {"eligible": 6, "worker_lost": 6}
-    assert "MemoryError" in caplog.text
+    # Some libraries written in C forget to say MemoryError.
+    assert re.search(r"last words: .*(MemoryError|SystemError)", caplog.text)
 
 
 def test_memory_that_runs_out_at_work_costs_exchanges_and_no_answer(make_app, shadow):
