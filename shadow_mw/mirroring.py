@@ -77,8 +77,26 @@ class MirroringSettings(BaseSettings):
     queue: QueueName = Field(
         _DEFAULT_QUEUE,
         description="Where the worker runs: `process:` (a process of its own, one a host, shared by all the "
-        "app's server processes; the default on POSIX), `inline:` (a thread of the app) or "
-        "`unix:///path/of.sock` (a worker that you start with `shadow-mw worker`).",
+        "app's server processes; the default on POSIX), `inline:` (a thread of the app), or where you start it "
+        "with `shadow-mw worker`: `unix:///path/of.sock` (on the same host), "
+        "`kafka://BROKER:9092,BROKER2:9092/TOPIC` or `sqs://REGION/NAME` (or the queue's URL).",
+    )
+    sqs_endpoint_url: str = Field(
+        "",
+        pattern=r"^$|^https?://[^\s/@]+/?$",
+        description="Where SQS and S3 are asked instead of at Amazon's, as in `http://localhost:4566`.",
+    )
+    sqs_bucket: str = Field(
+        "",
+        pattern=r"^$|^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="The S3 bucket for exchanges that are too large for a message of SQS. Not set: they are "
+        "counted as `too_large`.",
+    )
+    encryption_keys: str = Field(
+        "",
+        description="A file of keys with which exchanges are encrypted before they go to a broker "
+        "(AES-256-GCM): a line `id: base64 of 32 bytes` each. The first one encrypts, all of them decrypt. "
+        "Not set: they are not encrypted.",
     )
     sample_rate: float = Field(
         1.0,
@@ -147,6 +165,11 @@ class MirroringSettings(BaseSettings):
         ("password", "secret", "token", "api_key", "authorization"),
         description="Keys whose values are replaced by `[redacted]` in records and spans, at any depth, "
         "in upper or lower case.",
+    )
+    redact_request: LowerNames = Field(
+        (),
+        description="Keys whose values are replaced by `[redacted]` already in what shadows and brokers are "
+        "sent, at any depth of a JSON body, in upper or lower case. The shadow predicts without them.",
     )
     forward_headers: LowerNames = Field(
         ("content-type", "content-encoding", "accept", "accept-language"),

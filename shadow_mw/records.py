@@ -86,6 +86,21 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):
     response: CapturedResponse
 
 
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broker carries: a sealed exchange or counts, with all that is known without opening it."""
+
+    id: str
+    """The exchange's own id; what comes twice has the same."""
+    key: str
+    """The request id; a broker keeps what has the same key together."""
+    headers: dict[str, str]
+    """Lower-case names, after the binary mode of CloudEvents: `ce_id`, `content-type`, `traceparent`, ….
+
+    At most ten, since a message of SQS takes no more.
+    """
+    value: bytes
+
+
 #: What goes through a queue: whole exchanges, or the halves of one in sync mode.
 Message: TypeAlias = Exchange | CapturedRequest | CapturedResponse
 

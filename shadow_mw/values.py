@@ -9,14 +9,13 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
 from shadow_mw.choices import parse_choices
+from shadow_mw.queue_urls import checked_queue
 from shadow_mw.routes import Route, parse_route
 from shadow_mw.store_urls import checked_store
 from shadow_mw.targets import SELF, Target, parse_target
 
 #: A name before a path; `==` is JMESPath's own.
 _NAMED_PATH = re.compile(r"([\w .-]*?)\s*=(?!=)(.*)", re.DOTALL)
-#: The kernel takes 107 bytes of path.
-_LONGEST_SOCKET = len("unix://") + 107
 
 #: The name of production's own twin in records, spans and metrics.
 CONTROL = "control"
@@ -47,14 +46,6 @@ def _lower(value: object) -> object:
 def _one_text(value: object) -> object:
     """Several items as one text, one a line."""
     return "\n".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
-def _known_queue(queue: str) -> str:
-    if queue.rstrip(":") in ("inline", "process"):
-        return queue.rstrip(":") + ":"
-    if queue.startswith("unix:///") and len(queue) <= _LONGEST_SOCKET:
-        return queue
-    raise ValueError(f"{queue!r} is not a queue: use process:, inline: or unix:///path/of.sock")
 
 
 def _known_comparators(compare: str) -> str:
@@ -143,7 +134,7 @@ Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
 Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
 LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
 Size = Annotated[ByteSize, Field(gt=0)]
-QueueName = Annotated[str, AfterValidator(_known_queue)]
+QueueName = Annotated[str, AfterValidator(checked_queue)]
 ComparatorNames = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_comparators)]
 Segments = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_segments)]
 Path = Annotated[str, AfterValidator(_valid_path)]
