@@ -19,6 +19,9 @@ class Keywords(TypedDict, total=False):
     control_routes: str | Sequence[str]
     mode: Mode
     queue: str
+    sqs_endpoint_url: str
+    sqs_bucket: str
+    encryption_keys: str
     sample_rate: float
     timeout_seconds: float
     max_concurrency: int
@@ -36,6 +39,7 @@ class Keywords(TypedDict, total=False):
     ignore: str | Sequence[str]
     segments: str | Sequence[str]
     redact: str | Sequence[str]
+    redact_request: str | Sequence[str]
     forward_headers: str | Sequence[str]
     request_id_header: str
     echo_request_id: bool

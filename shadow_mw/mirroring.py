@@ -77,8 +77,8 @@ class MirroringSettings(BaseSettings):
     queue: QueueName = Field(
         _DEFAULT_QUEUE,
         description="Where the worker runs: `process:` (a process of its own, one a host, shared by all the "
-        "app's server processes; the default on POSIX), `inline:` (a thread of the app), or where you start it "
-        "with `shadow-mw worker`: `unix:///path/of.sock` (on the same host), "
+        "app's server processes; the default on POSIX), `inline:` (a thread of the app), or where you start "
+        "it with `shadow-mw worker`: `unix:///path/of.sock` (on the same host), "
         "`kafka://BROKER:9092,BROKER2:9092/TOPIC` or `sqs://REGION/NAME` (or the queue's URL).",
     )
     sqs_endpoint_url: str = Field(

@@ -85,7 +85,7 @@ def test_sizes_are_written_as_people_write_them():
         ("ROUTES", "POST /{a}{b}", "at most one whole {parameter}"),
         ("ROUTES", "POST /{a", "at most one whole {parameter}"),
         ("MODE", "parallel", "'async' or 'sync'"),
-        ("QUEUE", "redis://x", "use process:, inline: or unix:"),
+        ("QUEUE", "redis://x", "use process:, inline:, unix:///path/of.sock, kafka://"),
         ("SAMPLE_RATE", "1.5", "less than or equal to 1"),
         ("SAMPLE_RATE", "nan", "SHADOW_SAMPLE_RATE"),
         ("SAMPLE_RATE", "all", "valid number"),
