@@ -14,6 +14,7 @@
     │   ├── ShadowStatusError     the answer has a status outside 2xx
     │   └── CircuitOpen           not asked: the circuit breaker of this shadow is open
     ├── FrameError                what came over the socket between app and worker is no frame of ours
+    ├── EnvelopeError             a broker's envelope could not be opened: unknown version or key, altered
     ├── PayloadError              a body could not be decoded (encoding, JSON, JMESPath)
     └── StoreError                a store could not be written or read
 """
@@ -113,6 +114,10 @@ class CircuitOpen(ShadowError):
 
 class FrameError(ShadowMWError):
     """What came over the socket between app and worker is no frame of ours; the connection is closed."""
+
+
+class EnvelopeError(ShadowMWError):
+    """An envelope from a broker could not be opened: unknown version or key, altered, or none of ours."""
 
 
 class PayloadError(ShadowMWError):
