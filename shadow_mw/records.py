@@ -9,7 +9,6 @@ import msgspec
 Mode: TypeAlias = Literal["async", "sync"]
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 Verdict: TypeAlias = Literal["agree", "disagree", "incomparable", "none"]
-
 Role: TypeAlias = Literal["shadow", "control"]
 
 #: Where an eligible request can end; exactly one a shadow (design: closed books).
@@ -297,3 +296,5 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     queue: str
     shadows: tuple[ShadowStatistics, ...]
+    lag: int | None = None
+    """How many exchanges wait at the broker, as far as this worker knows; None where it knows of none."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401 see below
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
+
+from opentelemetry.sdk.metrics.export import MetricReader
 
 from shadow_mw.assembly.control import control_share
 from shadow_mw.assembly.objects import Objects
@@ -41,15 +43,19 @@ def make_worker(
     comparators: Comparators,
     snapshot: Callable[[], Statistics],
     objects: Objects = MappingProxyType({}),
+    *,
+    readers: Sequence[MetricReader] = (),
 ) -> Worker:
     """A worker with everything below it; metrics are read off `snapshot`, `objects` are shadows in code.
+
+    `readers` read the metrics beside the exporters that the `OTEL_*` variables name.
 
     Raises:
         SettingsError: an `OTEL_*` variable names what does not exist.
         MissingExtraError: the store's driver is not installed.
 
     """
-    telemetry = open_telemetry(reuse=True)
+    telemetry = open_telemetry(reuse=True, readers=readers)
     instance = f"{socket.gethostname()}-{os.getpid()}"
     origin = Origin(
         service=service_name(),

@@ -13,7 +13,8 @@ from shadow_mw.records import BUCKETS, SKIPS, Comparison, ShadowStatistics, Stat
 from shadow_mw.telemetry import names
 from shadow_mw.telemetry.names import Instrument
 
-Reading: TypeAlias = Callable[[ShadowStatistics], Iterator[Observation]]
+Reading: TypeAlias = Callable[[Statistics], Iterable[Observation]]
+ShadowReading: TypeAlias = Callable[[ShadowStatistics], Iterable[Observation]]
 
 #: The semantic conventions' buckets for HTTP durations, in seconds.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -73,19 +74,20 @@ class Metrics:
             names.RECORDS_DROPPED: _records_dropped,
         }
         for (name, unit, meaning), reading in counters.items():
-            meter.create_observable_counter(name, [self._callback(reading)], unit, meaning)
+            meter.create_observable_counter(name, [self._callback(_each(reading))], unit, meaning)
         levels = {names.POOL_ACTIVE: _pool_active, names.POOL_LIMIT: _pool_limit}
         for (name, unit, meaning), reading in levels.items():
-            meter.create_observable_up_down_counter(name, [self._callback(reading)], unit, meaning)
-        name, unit, meaning = names.CIRCUIT_STATUS
-        meter.create_observable_gauge(name, [self._callback(_circuit)], unit, meaning)
+            meter.create_observable_up_down_counter(name, [self._callback(_each(reading))], unit, meaning)
+        gauges: dict[Instrument, Reading] = {names.CIRCUIT_STATUS: _each(_circuit), names.QUEUE_LAG: _lag}
+        for (name, unit, meaning), gauge in gauges.items():
+            meter.create_observable_gauge(name, [self._callback(gauge)], unit, meaning)
 
     def _callback(self, reading: Reading) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observations(_: CallbackOptions) -> Iterable[Observation]:
             statistics = self._statistics
             with self._guard:
                 if statistics is not None:
-                    return [one for shadow in statistics().shadows for one in reading(shadow)]
+                    return list(reading(statistics()))
             return []
 
         return observations
@@ -94,6 +96,10 @@ class Metrics:
 def _histogram(meter: Meter, instrument: Instrument, bounds: tuple[float, ...]) -> Histogram:
     name, unit, meaning = instrument
     return meter.create_histogram(name, unit, meaning, explicit_bucket_boundaries_advisory=bounds)
+
+
+def _each(reading: ShadowReading) -> Reading:
+    return lambda statistics: (one for shadow in statistics.shadows for one in reading(shadow))
 
 
 def _failing(outcome: str, error_type: str) -> dict[str, str]:
@@ -129,6 +135,11 @@ def _pool_active(shadow: ShadowStatistics) -> Iterator[Observation]:
 
 def _pool_limit(shadow: ShadowStatistics) -> Iterator[Observation]:
     yield Observation(shadow.limit, {names.SHADOW_NAME: shadow.shadow})
+
+
+def _lag(statistics: Statistics) -> Iterator[Observation]:
+    if statistics.lag is not None:
+        yield Observation(statistics.lag)
 
 
 def _circuit(shadow: ShadowStatistics) -> Iterator[Observation]:

@@ -75,6 +75,9 @@ DELTAS = Instrument("shadow_mw.delta", "1", "distances between predictions, in t
 QUEUE_DURATIONS = Instrument(
     "shadow_mw.queue.duration", "s", "how long exchanges waited before their shadow was asked"
 )
+QUEUE_LAG = Instrument(
+    "shadow_mw.queue.lag", "{exchange}", "exchanges that wait at the broker, as far as the worker knows"
+)
 POOL_ACTIVE = Instrument("shadow_mw.pool.active", "{task}", "shadow calls under way")
 POOL_LIMIT = Instrument("shadow_mw.pool.limit", "{task}", "shadow calls that may be under way at once")
 CIRCUIT_STATUS = Instrument("shadow_mw.circuit.status", "1", "1 for the state the circuit is in, else 0")
@@ -87,6 +90,7 @@ METRICS: tuple[Instrument, ...] = (
     PREDICT_DURATION,
     DELTAS,
     QUEUE_DURATIONS,
+    QUEUE_LAG,
     POOL_ACTIVE,
     POOL_LIMIT,
     CIRCUIT_STATUS,
@@ -95,8 +99,8 @@ METRICS: tuple[Instrument, ...] = (
 
 #: What each metric attribute means. Never a request id or a prediction: their number has no bound.
 METRIC_ATTRIBUTES: dict[str, str] = {
-    SHADOW_NAME: "the name of the shadow; on every metric",
-    HTTP_ROUTE: "the route that matched; on all but the pool and the circuit",
+    SHADOW_NAME: "the name of the shadow; on all but the lag",
+    HTTP_ROUTE: "the route that matched; on all but the lag, the pool and the circuit",
     DECISION: "`mirrored`, or why not: `circuit_open`, `queue_full`, `too_large`, `worker_lost`, "
     "`not_sampled`, `loop`, `request_incomplete`",
     VERDICT: "`agree`, `disagree` or `incomparable`",

@@ -130,18 +130,20 @@ class Telemetry:
         return len(done) == len(self._providers) and all(done)
 
 
-def open_telemetry(*, reuse: bool) -> Telemetry:
+def open_telemetry(*, reuse: bool, readers: Sequence[MetricReader] = ()) -> Telemetry:
     """The telemetry that the `OTEL_*` variables ask for; with `reuse` the app's own where it has set one.
 
-    Nothing global is set, and no `atexit` hook: it would wait 30 s for a dead collector.
+    Nothing global is set, and no `atexit` hook: it would wait 30 s for a dead collector. Metrics are read by
+    `readers` too, without any exporter if none is asked for; then their provider is never the app's, which
+    takes no reader later on.
 
     Raises:
         SettingsError: an `OTEL_*` variable is wrong; the message names it.
 
     """
     app_traces = _of_app(trace.get_tracer_provider()) if reuse else None
-    app_metrics = _of_app(metrics.get_meter_provider()) if reuse else None
-    return Telemetry(app_traces or _own_traces(), app_metrics or _own_metrics())
+    app_metrics = _of_app(metrics.get_meter_provider()) if reuse and not readers else None
+    return Telemetry(app_traces or _own_traces(), app_metrics or _own_metrics(readers))
 
 
 def service_name() -> str:
@@ -171,11 +173,11 @@ def _own_traces() -> Provider:
     return Provider(provider, exporters, is_ours=True, tracer=tracer)
 
 
-def _own_metrics() -> Provider:
+def _own_metrics(readers: Sequence[MetricReader]) -> Provider:
     exporters = open_exporters("metrics")
-    if not exporters:
+    readers = [*readers, *map(_reader, exporters)]
+    if not readers:
         return Provider(NoOpMeterProvider(), is_ours=True)
-    readers = [_reader(exporter) for exporter in exporters]
     provider = MeterProvider(metric_readers=readers, resource=_resource(), shutdown_on_exit=False)
     pushing = [exporter for exporter in exporters if not isinstance(exporter, MetricReader)]
     return Provider(provider, pushing, is_ours=True)

@@ -5,69 +5,16 @@ from __future__ import annotations
 import math
 
 import pytest
+from metric_sources import COUNTS, a_comparison, a_snapshot
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import NoOpTracerProvider
 from otlp_receiver import OTLPReceiver, Point
 
-from shadow_mw.records import BUCKETS, SKIPS, Comparison, Latency, ShadowStatistics, Statistics
+from shadow_mw.records import BUCKETS, SKIPS, Comparison, Statistics
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.names import METRIC_ATTRIBUTES, METRICS
 from shadow_mw.telemetry.providers import Provider, Telemetry, open_telemetry
-
-COUNTS = {
-    "eligible": 115,
-    "compared": 60,
-    "incomparable": 5,
-    "shadow_error": 4,
-    "shadow_timeout": 3,
-    "circuit_open": 20,
-    "queue_full": 10,
-    "too_large": 2,
-    "production_error": 8,
-    "worker_lost": 3,
-    "not_sampled": 900,
-    "agree": 50,
-    "disagree": 10,
-    "records_dropped": 7,
-}
-
-
-def a_snapshot(counts=COUNTS) -> Statistics:
-    shadow = ShadowStatistics(
-        shadow="forest",
-        url="http://127.0.0.1:8001",
-        routes={"/predict": counts},
-        circuit="half-open",
-        active=3,
-        limit=8,
-        waiting=0,
-        production=Latency(),
-        answers=Latency(),
-    )
-    return Statistics(mode="async", queue="inline:", shadows=(shadow,))
-
-
-def a_comparison(**changes: object) -> Comparison:
-    fields = {
-        "record_id": "c1",
-        "request_id": "r-42",
-        "ts_us": 1_700_000_000_000_000,
-        "route": "/predict",
-        "method": "POST",
-        "shadow": "forest",
-        "bucket": "compared",
-        "outcome": "answered",
-        "production_us": 250_000,
-        "shadow_us": 80_000,
-        "queue_us": 10_000,
-        "comparator": "close",
-        "verdict": "disagree",
-        "delta": 0.03,
-        "production_prediction": "very secret",
-        "shadow_prediction": "very secret",
-    }
-    return Comparison(**{**fields, **changes})
 
 
 @pytest.fixture(params=["grpc", "http/protobuf"])
@@ -94,11 +41,12 @@ def named(points, name, *keys) -> dict:
 
 
 def test_all_metrics_arrive_with_their_units_and_no_more(receiver):
-    points = exported(receiver, a_comparison())
+    points = exported(receiver, a_comparison(), snapshot=lambda: a_snapshot(lag=12))
     assert {(point.name, point.unit) for point in points} == {(m.name, m.unit) for m in METRICS}
     for point in points:
         assert set(point.attributes) <= set(METRIC_ATTRIBUTES)
-        assert point.attributes["shadow_mw.shadow.name"] == "forest"
+        if point.name != "shadow_mw.queue.lag":
+            assert point.attributes["shadow_mw.shadow.name"] == "forest"
 
 
 def test_counts_are_those_of_the_books(receiver):
@@ -131,6 +79,11 @@ def test_levels_and_circuit(receiver):
     assert named(points, "shadow_mw.pool.limit", "shadow_mw.shadow.name") == {("forest",): 8}
     states = named(points, "shadow_mw.circuit.status", "shadow_mw.circuit.state")
     assert states == {("closed",): 0, ("open",): 0, ("half-open",): 1}
+
+
+def test_the_lag_is_told_where_it_is_known(receiver):
+    points = exported(receiver, snapshot=lambda: a_snapshot(lag=0))
+    assert [(p.value, p.attributes) for p in points if p.name == "shadow_mw.queue.lag"] == [(0, {})]
 
 
 def test_durations_have_the_buckets_of_http(receiver):
