@@ -52,6 +52,7 @@ class Keywords(TypedDict, total=False):
     memory_bytes: int | str | None
     cpu_seconds_per_second: float | None
     drain_seconds: float
+    worker_listen: str
     gate_min_agreement: float
     gate_max_latency_ratio: float
     gate_max_error_increase: float

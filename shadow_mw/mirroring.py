@@ -15,6 +15,7 @@ from shadow_mw.values import (
     CONTROL,
     ComparatorNames,
     Control,
+    ListenAddress,
     LowerNames,
     Names,
     Path,
@@ -225,6 +226,11 @@ class MirroringSettings(BaseSettings):
         ge=0.0,
         le=300.0,
         description="How long a stopping app may wait for shadows, records and spans that are under way.",
+    )
+    worker_listen: ListenAddress = Field(
+        "",
+        description="Where `shadow-mw worker` answers `/healthz`, `/readyz` and `/metrics`, as in "
+        "`127.0.0.1:9464`. Not set: nowhere.",
     )
 
     @field_validator("targets")

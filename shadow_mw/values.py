@@ -17,6 +17,8 @@ from shadow_mw.targets import SELF, Target, parse_target
 #: A name before a path; `==` is JMESPath's own.
 _NAMED_PATH = re.compile(r"([\w .-]*?)\s*=(?!=)(.*)", re.DOTALL)
 
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+
 #: The name of production's own twin in records, spans and metrics.
 CONTROL = "control"
 
@@ -115,6 +117,25 @@ def _valid_path(expression: str) -> str:
     return expression
 
 
+def host_and_port(address: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:9464` or `[::1]:9464`; the host without its brackets.
+
+    Raises:
+        ValueError: it is not written so.
+
+    """
+    match = _HOST_AND_PORT.fullmatch(address)
+    if match is None or not 0 < int(match[2]) < 2**16:
+        raise ValueError(f"{address!r} is no address: write HOST:PORT, as in 127.0.0.1:9464")
+    return match[1].strip("[]"), int(match[2])
+
+
+def _known_address(address: str) -> str:
+    if address:
+        host_and_port(address)
+    return address
+
+
 def _control(value: object) -> object:
     """The control of `SHADOW_CONTROL`: a URL, `self`, or nothing."""
     if not isinstance(value, str):
@@ -134,6 +155,7 @@ Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
 Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
 LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
 Size = Annotated[ByteSize, Field(gt=0)]
+ListenAddress = Annotated[str, AfterValidator(_known_address)]
 QueueName = Annotated[str, AfterValidator(checked_queue)]
 ComparatorNames = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_comparators)]
 Segments = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_segments)]

@@ -105,6 +105,11 @@ def test_sizes_are_written_as_people_write_them():
         ("IGNORE", "a[", "SHADOW_IGNORE"),
         ("REQUEST_ID_HEADER", "X Request", "SHADOW_REQUEST_ID_HEADER"),
         ("TRACE", "none", "'same' or 'linked'"),
+        ("WORKER_LISTEN", "9464", "'9464' is no address: write HOST:PORT, as in 127.0.0.1:9464"),
+        ("WORKER_LISTEN", "::1:9464", "is no address"),
+        ("WORKER_LISTEN", "localhost:0", "is no address"),
+        ("WORKER_LISTEN", "localhost:65536", "is no address"),
+        ("WORKER_LISTEN", "http://localhost:9464", "is no address"),
         ("ENABLED", "perhaps", "SHADOW_ENABLED"),
     ],
 )
