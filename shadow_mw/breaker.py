@@ -47,6 +47,13 @@ class Breaker:
         """`closed`, `open` or `half-open`."""
         return cast(State, self._machine.current_state)
 
+    @property
+    def closed_for_seconds(self) -> float:
+        """How long at least no call is let through; 0 where one may be."""
+        if self.state == pybreaker.STATE_CLOSED:
+            return 0.0
+        return max(self._opened_at + self._reset_seconds - self._clock(), 0.0)
+
     @contextlib.contextmanager
     def permit(self) -> Iterator[None]:
         """Admission for one call; how the block ends counts, cancellation counts for nothing.

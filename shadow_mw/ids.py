@@ -19,12 +19,24 @@ call_in_child(_random.seed)
 
 def uuid7() -> str:
     """A new UUID of version 7 as 36 characters, ordered by its millisecond (RFC 9562, section 5.7)."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | _random.getrandbits(80)
+    return _uuid7(time.time_ns() // 1_000_000, _random.getrandbits(80))
+
+
+def _uuid7(milliseconds: int, bits: int) -> str:
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | bits
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def record_id_of(ts_us: int, exchange_id: str, shadow: str) -> str:
+    """The id of the record of one exchange against one shadow: a UUID of version 7 of the exchange's time.
+
+    The same each time, so that what a broker delivers twice can be found in the store.
+    """
+    digest = hashlib.blake2b(f"{exchange_id}\0{shadow}".encode(), digest_size=10).digest()
+    return _uuid7(ts_us // 1000, int.from_bytes(digest, "big"))
 
 
 def random_bits(count: int) -> int:

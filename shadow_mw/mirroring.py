@@ -9,6 +9,7 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shadow_mw.choices import parse_choices, strangers
+from shadow_mw.queue_urls import is_broker
 from shadow_mw.records import Mode
 from shadow_mw.targets import Target
 from shadow_mw.values import (
@@ -248,6 +249,7 @@ class MirroringSettings(BaseSettings):
         if self.targets and not self.routes:
             raise ValueError("SHADOW_ROUTES is not set: name the predict route, as in 'POST /predict'")
         self._refuse_strange_routes()
+        self._refuse_what_a_broker_cannot()
         if self.control is not None and self.control.is_self and not self.control_routes:
             raise ValueError(
                 "SHADOW_CONTROL is self, and SHADOW_CONTROL_ROUTES is not set: name the routes that may "
@@ -260,6 +262,19 @@ class MirroringSettings(BaseSettings):
                 f"set it to {least} or more (twice SHADOW_MAX_BODY_BYTES for each target)"
             )
         return self
+
+    def _refuse_what_a_broker_cannot(self) -> None:
+        if not is_broker(self.queue):
+            return
+        if self.mode == "sync":
+            raise ValueError(
+                "SHADOW_MODE is sync, and a broker's worker asks the shadow later: set SHADOW_QUEUE to "
+                "process:, inline: or unix:///path, or SHADOW_MODE=async"
+            )
+        if self.control is not None and self.control.is_self:
+            raise ValueError(
+                "SHADOW_CONTROL is self, and a broker's worker may run on another host: name production's URL"
+            )
 
     def _refuse_strange_routes(self) -> None:
         unknown = strangers(parse_choices(self.compare), map(str, self.routes))

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from shadow_mw.assembly.workshop import make_worker
+from shadow_mw.assembly.workshop import make_engine
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import Comparators
+from shadow_mw.hosting import Companion, run_loop, spare_collector, with_company
 from shadow_mw.limits import cap_memory, step_back
 from shadow_mw.queues.mirror_process import remove_traces
 from shadow_mw.queues.socket_source import SocketSource
 from shadow_mw.records import Statistics
 from shadow_mw.settings import Settings, load_settings
-from shadow_mw.worker.worker import Worker
 
 _log = logging.getLogger("shadow_mw")
 _LISTENER = 3
@@ -36,14 +36,25 @@ _LINGER_SECONDS = 1.0
 _FIRST_CONNECTION_SECONDS = 15.0
 _LAST_WORDS_SECONDS = 0.05
 _FRAME_OVERHEAD_BYTES = 2**20
-_COLLECT_AFTER_OBJECTS = 10_000
 
 
 class Hosting:
     """One worker with the socket that feeds it, and the reasons for which it ends."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, *, is_alone: bool) -> None:
-        """Wire the worker; with `is_alone` it ends with the last process that is connected."""
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        *,
+        is_alone: bool,
+        readers: Sequence[Any] = (),
+        companions: Sequence[Companion] = (),
+    ) -> None:
+        """Wire the worker; with `is_alone` it ends with the last process that is connected.
+
+        `readers` read its metrics beside those that the environment names, `companions` run beside it.
+        """
+        self._companions = companions
         self._settings = settings
         self._is_alone = is_alone
         self._began = time.monotonic()
@@ -58,7 +69,7 @@ class Hosting:
         comparators = Comparators(
             settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
         )
-        self._worker: Worker = make_worker(settings, books, comparators, self.snapshot)
+        self._worker = make_engine(settings, books, comparators, self.snapshot, readers=readers)
         _log.addHandler(_Forwarding(self._source))
         if not is_alone:
             _log.addHandler(logging.StreamHandler())  # whoever started it also reads what it says
@@ -77,9 +88,16 @@ class Hosting:
 
     async def run(self) -> None:
         """Work until a signal comes or, if alone, the last connection has gone; then drain."""
+        await with_company(self, self._companions, self._work, self._end)
+
+    @property
+    def problem(self) -> str:
+        """`it is stopping`, or nothing: a worker behind a socket takes what comes."""
+        return "it is stopping" if self._source.is_stopping else ""
+
+    async def _work(self) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(self._source.serve, self)
-            group.start_soon(self._watch_signals)
             group.start_soon(self._watch_connections)
             if self._settings.cpu_seconds_per_second:
                 group.start_soon(self._keep_cpu_share, self._settings.cpu_seconds_per_second)
@@ -87,11 +105,6 @@ class Hosting:
                 await self._worker.run(self._source)
             await anyio.sleep(_LAST_WORDS_SECONDS)  # the acknowledgements of the last batch are on their way
             group.cancel_scope.cancel()
-
-    async def _watch_signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
-                await self._end()
 
     async def _watch_connections(self) -> None:
         while self._is_alone:
@@ -179,26 +192,18 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
-def run(settings: Settings, listener: socket.socket, *, is_alone: bool) -> None:
+def run(settings: Settings, listener: socket.socket, *, is_alone: bool, **company: Any) -> None:
     """Run a worker behind a listening socket, in a process that does nothing else.
 
-    It ends with a signal, and with `is_alone` with its last connection too.
+    It ends with a signal, and with `is_alone` with its last connection too. `company` is as for `Hosting`.
     """
-    anyio.run(_host, settings, listener, is_alone)
+    run_loop(_host, settings, listener, partial(Hosting, is_alone=is_alone, **company))
 
 
-def spare_collector() -> None:
-    """Have the garbage collector look neither at what stays for good nor at every handful of new objects.
-
-    An exchange leaves hardly any cycles behind, so that what is collected less often does not pile up.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER_OBJECTS)
-
-
-async def _host(settings: Settings, listener: socket.socket, is_alone: bool) -> None:
-    hosting = Hosting(settings, listener, is_alone=is_alone)
+async def _host(
+    settings: Settings, listener: socket.socket, make: Callable[[Settings, socket.socket], Hosting]
+) -> None:
+    hosting = make(settings, listener)
     spare_collector()
     await hosting.run()
 

@@ -65,6 +65,21 @@ class Delivery(Protocol):
         """What was offered."""
         ...
 
+    @property
+    def is_kept(self) -> bool:
+        """True where the queue keeps the message until it is acknowledged, so that it can't get lost here."""
+        ...
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """True once the queue gives the message to another worker: nothing of it may be recorded here."""
+        ...
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """The shadows whose record of this exchange is in the store already."""
+        ...
+
     def done(self) -> None:
         """Give the message's room back: its comparisons are on their way to the store."""
         ...
@@ -114,6 +129,11 @@ class Letter(Protocol):
     @property
     def is_withdrawn(self) -> bool:
         """True once the broker gives it to another worker, so that nothing of it may be recorded here."""
+        ...
+
+    @property
+    def flaw(self) -> str:
+        """What is wrong with it that only its bringer can know, as a sentence; empty for a sound one."""
         ...
 
     def acknowledge(self) -> None:

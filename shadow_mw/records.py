@@ -57,6 +57,10 @@ class CapturedRequest(msgspec.Struct, frozen=True, kw_only=True, tag="request"):
     address: str = ""
     """Where production itself can be asked, as in `http://127.0.0.1:8000`, with the prefix that it is mounted
     under; empty unless the control is `self`."""
+    service: str = ""
+    """Whose request it is, where the worker is another's; empty for the worker's own service."""
+    production_version: str = ""
+    """As `service`: `SHADOW_PRODUCTION_VERSION` of the app, where the worker is another's."""
 
 
 class CapturedResponse(msgspec.Struct, frozen=True, kw_only=True, tag="response"):
@@ -76,6 +80,8 @@ class CapturedResponse(msgspec.Struct, frozen=True, kw_only=True, tag="response"
     """Why this is no prediction (an exception's name, a status, `disconnected`), or empty."""
     dropped: Bucket | None = None
     """Set when the body was lost to pressure after the shadow had been asked (sync mode)."""
+    is_prediction: bool = False
+    """As in `Answer`; for what is replayed from records."""
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange"):

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.mirroring import PREFIX, MirroringSettings
+from shadow_mw.queue_urls import KAFKA_PREFIX
 
 
 class Settings(MirroringSettings):
@@ -105,7 +106,13 @@ def origin(field: str, overrides: dict[str, Any]) -> Literal["keyword", "environ
 def unknown_variables() -> dict[str, str]:
     """`SHADOW_*` variables in the environment that are no setting, each with the nearest one or empty."""
     known = [variable(field) for field in Settings.model_fields]
-    strangers = [key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known]
+    strangers = [
+        key
+        for key in os.environ
+        if key.upper().startswith(PREFIX)
+        and key.upper() not in known
+        and not key.upper().startswith(KAFKA_PREFIX)
+    ]
     return {key: _nearest(key.upper(), known) for key in sorted(strangers)}
 
 

@@ -67,7 +67,7 @@ def parse_segments(text: str) -> dict[str, str] | None:
     paths: dict[str, str] = {}
     for item in _expressions(text):
         name, path = _named_path(item)
-        if not _valid_path(path) or name in paths:
+        if not valid_path(path) or name in paths:
             raise ValueError(
                 f"{item!r} needs a path and a name of its own: write name=path, as in age=user.age"
             )
@@ -99,12 +99,18 @@ def _named_path(item: str) -> tuple[str, str]:
 
 def _is_path(expression: str) -> bool:
     try:
-        return bool(_valid_path(expression))
+        return bool(valid_path(expression))
     except ValueError:
         return False
 
 
-def _valid_path(expression: str) -> str:
+def valid_path(expression: str) -> str:
+    """A JMESPath, or nothing.
+
+    Raises:
+        ValueError: it is none.
+
+    """
     if not expression:
         return expression
     import jmespath
@@ -159,5 +165,5 @@ ListenAddress = Annotated[str, AfterValidator(_known_address)]
 QueueName = Annotated[str, AfterValidator(checked_queue)]
 ComparatorNames = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_comparators)]
 Segments = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_segments)]
-Path = Annotated[str, AfterValidator(_valid_path)]
+Path = Annotated[str, AfterValidator(valid_path)]
 StoreName = Annotated[str, Field(min_length=1), AfterValidator(checked_store)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shadow_mw.assembly.announcement import announce
 from shadow_mw.assembly.objects import Objects, load_settings_with, named
 from shadow_mw.assembly.queues import AppQueue, make_queue
+from shadow_mw.assembly.unasked import unasked
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.forks import call_in_child, has_threads
@@ -19,15 +20,13 @@ from shadow_mw.records import (
     CapturedRequest,
     CapturedResponse,
     Exchange,
-    Latency,
     Message,
-    ShadowStatistics,
     Statistics,
 )
 from shadow_mw.settings import Settings, unknown_variables
-from shadow_mw.targets import Target
 
 if TYPE_CHECKING:
+    from shadow_mw.queues.forwarder import Forwarder
     from shadow_mw.worker.worker import Worker
 
 _log = logging.getLogger("shadow_mw")
@@ -85,7 +84,7 @@ class _Workshop:
         self._books = books
         self._comparators = comparators
         self._objects = objects
-        self.worker: Worker | None = None
+        self.worker: Worker | Forwarder | None = None
 
     def inline_queue(self) -> InlineQueue:
         return InlineQueue(
@@ -95,10 +94,10 @@ class _Workshop:
             size_bytes=int(self._settings.queue_bytes),
         )
 
-    def _make(self) -> Worker:
-        from shadow_mw.assembly.workshop import make_worker
+    def _make(self) -> Worker | Forwarder:
+        from shadow_mw.assembly.workshop import make_engine
 
-        self.worker = make_worker(
+        self.worker = make_engine(
             self._settings, self._books, self._comparators, self.statistics, self._objects
         )
         return self.worker
@@ -117,7 +116,7 @@ class _Workshop:
         return Statistics(
             mode=settings.mode,
             queue=settings.queue,
-            shadows=tuple(_unasked(target, settings, totals) for target in settings.targets),
+            shadows=tuple(unasked(target, settings, totals) for target in settings.targets),
         )
 
 
@@ -158,22 +157,6 @@ def installations() -> tuple[Installation, ...]:
 def statistics() -> tuple[Statistics, ...]:
     """A snapshot of each mirror of this process."""
     return tuple(installation.statistics() for installation in installations())
-
-
-def _unasked(
-    target: Target, settings: Settings, totals: dict[tuple[str, str], dict[str, int]]
-) -> ShadowStatistics:
-    return ShadowStatistics(
-        shadow=target.name,
-        url=target.url,
-        routes={route: counts for (route, name), counts in totals.items() if name == target.name},
-        circuit="closed",
-        active=0,
-        limit=settings.max_concurrency,
-        waiting=0,
-        production=Latency(),
-        answers=Latency(),
-    )
 
 
 def _route_of(message: Exchange | CapturedRequest) -> str:

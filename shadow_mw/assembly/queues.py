@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from shadow_mw.assembly.clients import need_client
 from shadow_mw.assembly.stores import need_driver
 from shadow_mw.books import Books
 from shadow_mw.exceptions import SettingsError
@@ -32,6 +33,7 @@ def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueu
     if settings.queue.startswith("unix:"):
         return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books)
     need_driver(settings.store)
+    need_client(settings.queue)
     if settings.queue == "inline:":
         return inline()
     if not MirrorProcess.is_possible():

@@ -12,6 +12,8 @@ from typing import Any
 
 from opentelemetry.sdk.metrics.export import MetricReader
 
+from shadow_mw.assembly.brokers import make_forwarder, missing
+from shadow_mw.assembly.concealing import conceal
 from shadow_mw.assembly.control import control_share
 from shadow_mw.assembly.objects import Objects
 from shadow_mw.assembly.shadows import concurrency, make_shadow
@@ -19,6 +21,8 @@ from shadow_mw.assembly.stores import make_store
 from shadow_mw.books import Books
 from shadow_mw.breaker import Breaker
 from shadow_mw.compare.choice import Comparators
+from shadow_mw.queue_urls import is_broker
+from shadow_mw.queues.forwarder import Forwarder
 from shadow_mw.records import Statistics
 from shadow_mw.redaction import Redactor
 from shadow_mw.segments import segments_of
@@ -44,10 +48,13 @@ def make_worker(
     snapshot: Callable[[], Statistics],
     objects: Objects = MappingProxyType({}),
     *,
+    is_patient: bool = False,
+    queue: str = "",
     readers: Sequence[MetricReader] = (),
 ) -> Worker:
     """A worker with everything below it; metrics are read off `snapshot`, `objects` are shadows in code.
 
+    A patient one waits for shadows and stores that are down, since its queue keeps what it does not take.
     `readers` read the metrics beside the exporters that the `OTEL_*` variables name.
 
     Raises:
@@ -60,7 +67,7 @@ def make_worker(
     origin = Origin(
         service=service_name(),
         instance=instance,
-        queue=settings.queue,
+        queue=queue or settings.queue,
         production_version=settings.production_version,
     )
     judge = Judge(
@@ -72,22 +79,48 @@ def make_worker(
         max_body_bytes=int(settings.max_body_bytes),
         record_chars=settings.record_chars,
         segments=partial(segments_of, paths=parse_segments(settings.segments)),
+        conceal=Redactor(settings.redact_request),
     )
     return Worker(
-        _make_lanes(settings, objects),
+        _make_lanes(settings, objects, is_patient=is_patient),
         judge,
-        Recorder(make_store(settings), books, origin),
-        Tracing(telemetry.tracer, queue=settings.queue, linked=settings.trace == "linked"),
+        Recorder(
+            make_store(settings), books, origin, missing=partial(missing, settings) if is_patient else None
+        ),
+        Tracing(telemetry.tracer, queue=origin.queue, linked=settings.trace == "linked"),
         Metrics(telemetry.meter, snapshot),
         telemetry,
         books,
         flush_seconds=settings.drain_seconds,
+        conceal=conceal(settings).message,
     )
 
 
-def _make_lanes(settings: Settings, objects: Objects) -> list[Lane]:
+def make_engine(
+    settings: Settings,
+    books: Books,
+    comparators: Comparators,
+    snapshot: Callable[[], Statistics],
+    objects: Objects = MappingProxyType({}),
+    *,
+    readers: Sequence[Any] = (),
+) -> Worker | Forwarder:
+    """What an app's own process or mirror process runs: a worker, or where the queue is a broker a forwarder.
+
+    Raises:
+        SettingsError: as for `make_worker`, or the broker's client refuses an option.
+        MissingExtraError: a driver or client is not installed.
+
+    """
+    if is_broker(settings.queue):
+        return make_forwarder(settings, books)
+    return make_worker(settings, books, comparators, snapshot, objects, readers=readers)
+
+
+def _make_lanes(settings: Settings, objects: Objects, *, is_patient: bool) -> list[Lane]:
     """One for each target, and one for the control."""
-    make = partial(_make_lane, settings, len(settings.targets) + (settings.control is not None))
+    shares = len(settings.targets) + (settings.control is not None)
+    make = partial(_make_lane, settings, shares, is_patient=is_patient)
     lanes = [make(target, objects.get(target.name)) for target in settings.targets]
     if settings.control is not None:
         lanes.append(make(settings.control, role="control", wants=control_share(settings)))

@@ -24,6 +24,7 @@ _COMMANDS = (
     "compact",
     "doctor",
     "worker",
+    "replay",
 )
 
 EXIT_FAILED = 1

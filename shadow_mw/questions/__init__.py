@@ -12,6 +12,7 @@
 `noise`        where the shadow differs and the control does not
 `truths`       right answers that were told later, against both predictions
 `pulses`       each worker's latest sign of life
+`repeats`      which records a store has already, of those that a broker may have delivered twice
 `listing`      exchanges, one a row, and one exchange whole
 =============  ===========================================================================================
 
@@ -29,6 +30,7 @@ from shadow_mw.questions.noise import Noise, PathNoise, noise
 from shadow_mw.questions.outcomes import OutcomeCount, outcomes
 from shadow_mw.questions.places import LabelPair, PathCount, label_pairs, paths, score_pairs
 from shadow_mw.questions.pulses import pulses
+from shadow_mw.questions.repeats import known_records
 from shadow_mw.questions.seen import Seen, seen
 from shadow_mw.questions.segments import SegmentCount, segments
 from shadow_mw.questions.timelines import (
@@ -68,6 +70,7 @@ __all__ = [
     "books",
     "epochs",
     "exchange",
+    "known_records",
     "label_pairs",
     "label_truths",
     "latencies",

@@ -164,6 +164,9 @@ class _Delivery:
     """One message with the room it holds."""
 
     __slots__ = ("_is_done", "_offered_at", "_queue", "entries", "message", "size_bytes")
+    is_kept = False
+    is_withdrawn = False
+    settled: frozenset[str] = frozenset()
 
     def __init__(self, queue: InlineQueue, message: Message, entries: int, size_bytes: int) -> None:
         self._queue = queue

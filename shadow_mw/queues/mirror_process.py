@@ -16,6 +16,7 @@ from typing import Any
 
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.forks import ForkLock
+from shadow_mw.queue_urls import KAFKA_PREFIX
 
 try:
     import fcntl
@@ -34,6 +35,8 @@ _BACKLOG = 512
 _REFUSED_PAUSE_SECONDS = 5.0
 _CONNECT_SECONDS = 1.0
 _LONGEST_PATH_BYTES = 103
+#: What it reads from the environment beside the settings: telemetry, and the clients of brokers.
+_ITS_VARIABLES = ("OTEL_", "AWS_", KAFKA_PREFIX)
 #: Held while a connection or a process is made, and by a fork: a child that inherits the lock's descriptor
 #: would hold the lock, and one that inherits the pipe's would keep the process waiting for its settings.
 _making = ForkLock()
@@ -227,9 +230,9 @@ def private_folder() -> Path:
 
 
 def _key(blueprint: bytes) -> str:
-    """What makes two apps share a mirror process: settings, telemetry, working folder and interpreter."""
-    telemetry = sorted(item for item in os.environ.items() if item[0].startswith("OTEL_"))
-    parts = (blueprint, repr(telemetry).encode(), os.getcwd().encode(), sys.prefix.encode())
+    """What makes two apps share a mirror process: settings, variables, working folder and interpreter."""
+    variables = sorted(item for item in os.environ.items() if item[0].startswith(_ITS_VARIABLES))
+    parts = (blueprint, repr(variables).encode(), os.getcwd().encode(), sys.prefix.encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 

@@ -64,6 +64,11 @@ class SocketSource:
         """Who is connected."""
         return f"SocketSource(connections={len(self.connections)}, waiting={len(self._line)})"
 
+    @property
+    def is_stopping(self) -> bool:
+        """True once nothing more is taken."""
+        return self._is_stopping
+
     async def serve(self, engine: Engine) -> None:
         """Accept connections and tell each the statistics once a second, until cancelled."""
         self.engine = engine
@@ -154,6 +159,9 @@ class _Delivery:
     """One message of one connection."""
 
     __slots__ = ("_arrived_at", "_connection", "_is_done", "_number", "message")
+    is_kept = False
+    is_withdrawn = False
+    settled: frozenset[str] = frozenset()
 
     def __init__(self, connection: _Connection, number: int, message: Message) -> None:
         self._connection = connection

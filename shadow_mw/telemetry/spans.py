@@ -121,6 +121,11 @@ class ExchangeSpans:
         self._unasked = 0
         self._end_cover()
 
+    def unasked(self) -> None:
+        """Note that one of the spans came to nothing, and that its shadow is still to be asked."""
+        self._unasked += 1
+        self._open -= 1
+
     def ended(self, end_ns: int) -> None:
         """Note that one of the spans has ended."""
         self._end_ns = max(self._end_ns, end_ns)
@@ -167,6 +172,12 @@ class ShadowSpan:
         traceparent, tracestate = as_text(context) if context.is_valid else ("", "")
         headers = {"traceparent": traceparent, "tracestate": tracestate, "baggage": MARK}
         return {name: value for name, value in headers.items() if value}
+
+    def discard(self) -> None:
+        """Forget the span: the shadow was not asked after all, and another one will begin."""
+        if self._is_open:
+            self._is_open = False
+            self._exchange.unasked()
 
     def end(self, comparison: Comparison) -> None:
         """End the span when the shadow had answered or failed; only the first call counts."""

@@ -9,7 +9,7 @@ import msgspec
 
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.exceptions import PayloadError
-from shadow_mw.ids import uuid7
+from shadow_mw.ids import record_id_of
 from shadow_mw.payload import decode_payload, encode_text, extract
 from shadow_mw.protocols import Pair
 from shadow_mw.records import (
@@ -70,8 +70,13 @@ class Judge:
         max_body_bytes: int,
         record_chars: int,
         segments: Callable[[Any], dict[str, str]],
+        conceal: Callable[[Any], Any] = lambda payload: payload,
     ) -> None:
-        """Take the JMESPath of prediction and features, the caps of bodies and texts, and what segments."""
+        """Take the JMESPath of prediction and features, the caps of bodies and texts, and what segments.
+
+        `conceal` does to a shadow's answer what was done to production's before it left the host.
+        """
+        self._conceal = conceal
         self._comparators = comparators
         self._segments = segments
         self._redactor = redactor
@@ -100,7 +105,7 @@ class Judge:
         return Comparison(
             **self._facts(request, response, outcome),
             **_verdict(judgement),
-            record_id=uuid7(),
+            record_id=record_id_of(request.ts_us, request.exchange_id, shadow),
             trace_id=spans.trace_id,
             production_span_id=spans.production,
             shadow_span_id=spans.shadow,
@@ -122,10 +127,10 @@ class Judge:
         return {
             "request_id": request.request_id,
             "ts_us": request.ts_us,
-            "service": self._origin.service,
+            "service": request.service or self._origin.service,
             "instance": self._origin.instance,
             "queue": self._origin.queue,
-            "production_version": self._origin.production_version,
+            "production_version": request.production_version or self._origin.production_version,
             "route": request.route,
             "method": request.method,
             "sample_rate": request.sample_rate,
@@ -146,7 +151,8 @@ class Judge:
             return Side()
         if not response.is_body_captured:
             return Side(error="the server sent production's body by itself, so it could not be captured")
-        return self._read(response.body, response.headers, self._prediction)
+        expression = "" if response.is_prediction else self._prediction
+        return self._read(response.body, response.headers, expression)
 
     def _shadow(self, outcome: Outcome) -> Side:
         if not outcome.is_answered:
@@ -157,6 +163,7 @@ class Judge:
     def _read(self, body: bytes, headers: Headers, expression: str) -> Side:
         try:
             payload = decode_payload(body, headers, max_bytes=self._max_body_bytes)
+            payload = self._conceal(payload)
             value = extract(payload, expression)
             # Redacted before the path is taken, for the path may lead right to what is to be hidden.
             redacted = self._redactor(payload)

@@ -10,7 +10,13 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from shadow_mw.breaker import Breaker, State
-from shadow_mw.exceptions import CircuitOpen, ShadowError, ShadowStatusError, ShadowTimeout
+from shadow_mw.exceptions import (
+    CircuitOpen,
+    ShadowError,
+    ShadowStatusError,
+    ShadowTimeout,
+    ShadowUnreachable,
+)
 from shadow_mw.protocols import Shadow
 from shadow_mw.records import Answer, CapturedRequest, Outcome, Role, ShadowStatistics
 from shadow_mw.stats import LatencyWindow
@@ -19,6 +25,13 @@ from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan
 
 if TYPE_CHECKING:
     from shadow_mw.worker.pending import Pending
+
+
+#: The outcome of an exchange that a patient lane leaves with its queue, because the worker stops.
+POSTPONED = "postponed"
+#: How long a patient lane waits before it tries a shadow again that could not be reached.
+_TRY_AGAIN_SECONDS = 0.2
+_UNREACHABLE = ShadowUnreachable.__name__
 
 
 class Lane:
@@ -36,10 +49,16 @@ class Lane:
         size_bytes: int,
         headers: Callable[[CapturedRequest], dict[str, str]],
         role: Role = "shadow",
+        is_patient: bool = False,
         wants: Callable[[CapturedRequest], bool] = lambda request: True,  # noqa: ARG005 every exchange
     ) -> None:
-        """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another."""
+        """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another.
+
+        A patient lane waits while the circuit is open or the shadow can't be reached, where others book that.
+        """
         self.role = role
+        self._is_patient = is_patient
+        self._hurried = anyio.Event()
         self.wants = wants
         self.target = target
         self.production_latency = LatencyWindow()
@@ -81,6 +100,10 @@ class Lane:
         """Let the pool end once the line is empty."""
         self._send.close()
 
+    def hurry(self) -> None:
+        """Wait no longer for a shadow that is down: the exchange stays with its queue."""
+        self._hurried.set()
+
     async def serve(self, deal: Callable[[Lane, Pending], Awaitable[None]]) -> None:
         """One place of the pool: takes exchanges off the line until it ends."""
         with self._receive.clone() as line:
@@ -96,6 +119,24 @@ class Lane:
         self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited_seconds: float
     ) -> tuple[Outcome, ShadowSpan | None]:
         """What the shadow did, and the span that was begun for it; an open circuit begins none."""
+        while True:
+            outcome, span = await self._ask_once(request, spans, waited_seconds)
+            if not self._is_patient or not _was_not_asked(outcome):
+                return outcome, span
+            if span is not None:
+                span.discard()
+            await self._pause()
+            if self._hurried.is_set():
+                return Outcome(outcome=POSTPONED, seconds=0.0), None
+
+    async def _pause(self) -> None:
+        """Wait until the breaker may let a probe through, or there is a hurry."""
+        with anyio.move_on_after(max(self._breaker.closed_for_seconds, _TRY_AGAIN_SECONDS)):
+            await self._hurried.wait()
+
+    async def _ask_once(
+        self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited_seconds: float
+    ) -> tuple[Outcome, ShadowSpan | None]:
         started = time.perf_counter()
         span: ShadowSpan | None = None
         try:
@@ -149,6 +190,11 @@ class Lane:
                 raise ShadowStatusError(answer.status)
             return answer
         raise ShadowTimeout(f"no complete answer within {self._timeout_seconds:g} s")
+
+
+def _was_not_asked(outcome: Outcome) -> bool:
+    """True where nothing was learnt about the shadow's answer to this very exchange."""
+    return outcome.outcome == CircuitOpen.outcome or outcome.error_type == _UNREACHABLE
 
 
 def _answered(answer: Answer, seconds: float) -> Outcome:

@@ -52,6 +52,16 @@ class Pending:
         return max(now - handed_over, 0.0)
 
     @property
+    def is_kept(self) -> bool:
+        """True where the queue delivers it again unless it is acknowledged."""
+        return self.deliveries[0].is_kept
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """True where another worker has it now."""
+        return self.deliveries[0].is_withdrawn
+
+    @property
     def size_bytes(self) -> int:
         """How many bytes of bodies it holds."""
         return len(self.request.body) + (0 if self.response is None else len(self.response.body))

@@ -32,8 +32,16 @@ class Recorder:
         interval_seconds: float = 1.0,
         limit: int = 10_000,
         clock: Callable[[], float] = time.time,
+        missing: Callable[[list[Comparison]], list[Comparison]] | None = None,
     ) -> None:
-        """Write every `interval_seconds` or `batch` records; hold at most `limit` while the disk is slow."""
+        """Write every `interval_seconds` or `batch` records; hold at most `limit` while the disk is slow.
+
+        With `missing` it is patient: it tries a batch again until it is kept, and loses none, so that whoever
+        adds to it has to wait. `missing` asks the store which records it lacks, for what failed may be there.
+        """
+        self._is_patient = missing is not None
+        self._missing = missing
+        self._has_failed = False
         self._store = store
         self._books = books
         self._origin = origin
@@ -53,7 +61,7 @@ class Recorder:
         """Take a comparison for the next batch."""
         if self._store is None:
             return
-        if len(self._records) >= self._limit:
+        if len(self._records) >= self._limit and not self._is_patient:
             self._drop([comparison])
             return
         self._records.append(comparison)
@@ -81,21 +89,32 @@ class Recorder:
         async with self._writing:
             records, self._records = self._records, []
             callbacks, self._callbacks = self._callbacks, []
-            if self._store is not None:
-                await self._write(self._store, records)
+            if self._store is not None and not await self._write(self._store, records):
+                self._records[:0] = records
+                self._callbacks[:0] = callbacks
+                return
             for callback in callbacks:
                 callback()
 
-    async def _write(self, store: Store, records: list[Comparison]) -> None:
+    async def _write(self, store: Store, records: list[Comparison]) -> bool:
+        """False where the records are to be tried again."""
         taken = self._books.take()
-        batch: list[Record] = [*records, *self._tallies(taken), *self._pulses()]
-        if batch and not await self._try(store, batch):
-            self._books.give_back(taken)
+        pulses = self._pulses()
+        if await self._try(store, records, [*self._tallies(taken), *pulses]):
+            return True
+        self._books.give_back(taken)
+        if not self._is_patient:
             self._drop(records)
+        return not self._is_patient
 
-    async def _try(self, store: Store, batch: list[Record]) -> bool:
+    async def _try(self, store: Store, records: list[Comparison], others: list[Record]) -> bool:
         with self._guard:
-            await anyio.to_thread.run_sync(store.write, batch)
+            if self._has_failed and self._missing is not None:
+                records = await anyio.to_thread.run_sync(self._missing, records)
+            self._has_failed = True
+            if records or others:
+                await anyio.to_thread.run_sync(store.write, [*records, *others])
+            self._has_failed = False
             return True
         return False
 

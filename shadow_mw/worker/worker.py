@@ -16,6 +16,7 @@ from shadow_mw.records import (
     CapturedResponse,
     Comparison,
     Exchange,
+    Message,
     Mode,
     ShadowStatistics,
     Statistics,
@@ -24,7 +25,7 @@ from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.providers import Telemetry
 from shadow_mw.telemetry.spans import ExchangeSpans, Tracing
 from shadow_mw.worker.judge import Judge, SpanIds
-from shadow_mw.worker.lane import Lane
+from shadow_mw.worker.lane import POSTPONED, Lane
 from shadow_mw.worker.pending import Asked, Pending
 from shadow_mw.worker.recorder import Recorder
 
@@ -46,8 +47,13 @@ class Worker:
         books: Books,
         *,
         flush_seconds: float,
+        conceal: Callable[[Message], Message] = lambda message: message,
     ) -> None:
-        """Take the parts, already wired; exporters get `flush_seconds` to hand over what they hold."""
+        """Take the parts, already wired; exporters get `flush_seconds` to hand over what they hold.
+
+        `conceal` takes out of bodies what shadows may not see.
+        """
+        self._conceal = conceal
         self._lanes = lanes
         self._judge = judge
         self._recorder = recorder
@@ -83,6 +89,11 @@ class Worker:
         await self._recorder.flush()
         await anyio.to_thread.run_sync(self._telemetry.flush, self._flush_seconds, abandon_on_cancel=True)
 
+    def hurry(self) -> None:
+        """Wait no longer for shadows that are down, since the worker is to end."""
+        for lane in self._lanes:
+            lane.hurry()
+
     def written(self, callback: Callable[[], None]) -> None:
         """Call back once everything that is judged until now is in the store, or counted as dropped."""
         self._recorder.then(callback)
@@ -99,7 +110,7 @@ class Worker:
         )
 
     def _take(self, delivery: Delivery) -> None:
-        message = delivery.message
+        message = self._conceal(delivery.message)
         if isinstance(message, Exchange):
             self._begin(Pending(message.request, message.response, delivery, self._trace))
         elif isinstance(message, CapturedRequest):
@@ -112,11 +123,14 @@ class Worker:
 
     def _begin(self, pending: Pending) -> None:
         self._open[pending.request.exchange_id] = pending
-        lanes = [lane for lane in self._lanes if lane.wants(pending.request)]
+        settled = pending.deliveries[0].settled
+        lanes = [lane for lane in self._lanes if lane.wants(pending.request) and lane.name not in settled]
         pending.open_lanes = list(lanes)
         for lane in lanes:
             if not lane.admit(pending):
                 self._settle(pending, lane, "queue_full")
+        if not lanes:
+            self._release_if_settled(pending)
 
     def _answered(self, response: CapturedResponse, delivery: Delivery) -> None:
         pending = self._open.get(response.exchange_id)
@@ -134,6 +148,8 @@ class Worker:
     async def _deal(self, lane: Lane, pending: Pending) -> None:
         waited_seconds = pending.waited_seconds(time.time())
         outcome, span = await lane.ask(pending.request, lambda: pending.spans, waited_seconds)
+        if outcome.outcome == POSTPONED:
+            return  # it stays open, and with it at its queue
         asked = Asked(lane, outcome, span, waited_seconds)
         if pending.response is None:
             pending.asked.append(asked)
@@ -141,6 +157,9 @@ class Worker:
             self._conclude(pending, pending.response, asked)
 
     def _conclude(self, pending: Pending, response: CapturedResponse, asked: Asked) -> None:
+        if pending.is_withdrawn:
+            self._give_up(pending, asked.lane)
+            return
         words: tuple[str, ...] = ("worker_lost",)
         with self._guard:
             words = (response.dropped,) if response.dropped else self._record(pending, response, asked)
@@ -178,6 +197,11 @@ class Worker:
         self._books.add(pending.request.route, (lane.name,), "eligible", *words)
         self._release_if_settled(pending)
 
+    def _give_up(self, pending: Pending, lane: Lane) -> None:
+        """Neither record nor book: the worker that has the exchange now does."""
+        pending.open_lanes.remove(lane)
+        self._release_if_settled(pending)
+
     def _release_if_settled(self, pending: Pending) -> None:
         if not pending.open_lanes and pending.response is not None:
             self._open.pop(pending.request.exchange_id, None)
@@ -194,8 +218,9 @@ class Worker:
 
     async def _stop(self) -> None:
         for pending in self._open.values():
-            self._lose(pending.request, pending.open_lanes)
-            self._release(pending)
+            if not pending.is_kept:
+                self._lose(pending.request, pending.open_lanes)
+                self._release(pending)
         self._open.clear()
         with anyio.move_on_after(_FINAL_FLUSH_SECONDS, shield=True):
             with self._guard:
