@@ -68,8 +68,6 @@ class Consuming:
 
     async def _work(self) -> None:
         try:
-            # Before anything is taken the store is made, so that it can tell what it has already.
-            await self._worker.flush()
             with self._working:
                 await self._worker.run(self._source)
         finally:

@@ -17,6 +17,7 @@
     ├── EnvelopeError             a broker's envelope could not be opened: unknown version or key, altered
     ├── PayloadError              a body could not be decoded (encoding, JSON, JMESPath)
     └── StoreError                a store could not be written or read
+        └── StoreNotFound         there is no store yet
 """
 
 from __future__ import annotations
@@ -126,3 +127,7 @@ class PayloadError(ShadowMWError):
 
 class StoreError(ShadowMWError):
     """A store could not be written or read; the message names the path and the reason."""
+
+
+class StoreNotFound(StoreError):
+    """There is no store yet; the first record makes it."""

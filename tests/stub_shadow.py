@@ -41,9 +41,9 @@ def echo(asked: Asked) -> Reply:
 
 
 class StubShadow:
-    """A server on a free loopback port; `answer` may be swapped while it runs."""
+    """A server on a free loopback port, or on that `port`; `answer` may be swapped while it runs."""
 
-    def __init__(self, answer: Callable[[Asked], Reply] = echo) -> None:
+    def __init__(self, answer: Callable[[Asked], Reply] = echo, port: int = 0) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
         self._arrival = threading.Condition()
@@ -81,7 +81,7 @@ class StubShadow:
 
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)

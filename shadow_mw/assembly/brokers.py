@@ -12,6 +12,7 @@ from shadow_mw.assembly.unasked import unasked
 from shadow_mw.books import Books
 from shadow_mw.encryption import Keyring
 from shadow_mw.envelope import Opener, Sealer
+from shadow_mw.exceptions import StoreNotFound
 from shadow_mw.ids import record_id_of
 from shadow_mw.protocols import Inbox, Sender
 from shadow_mw.questions import known_records
@@ -141,8 +142,11 @@ def missing(settings: Settings, comparisons: list[Comparison]) -> list[Compariso
 def _known(settings: Settings, records: Sequence[tuple[str, int]]) -> frozenset[str]:
     if settings.store == "none" or not records:
         return frozenset()
-    with contextlib.closing(open_reader(settings.store)) as reader:
-        return known_records(reader, records)
+    try:
+        with contextlib.closing(open_reader(settings.store)) as reader:
+            return known_records(reader, records)
+    except StoreNotFound:
+        return frozenset()
 
 
 def _sender(settings: Settings) -> Sender:

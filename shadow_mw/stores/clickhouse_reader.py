@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shadow_mw.exceptions import StoreError
+from shadow_mw.exceptions import StoreNotFound
 from shadow_mw.store_urls import shown
 from shadow_mw.stores.clickhouse_connection import connect, database_of, need_driver, sentences
 from shadow_mw.stores.dialects import ClickHouseDialect
@@ -43,7 +43,7 @@ class ClickHouseReader(Opened):
                 self._client.database = database
         if not found[0][0]:
             self.close()
-            raise StoreError(f"there is no store at {shown(url)} yet: mirror some traffic first")
+            raise StoreNotFound(f"there is no store at {shown(url)} yet: mirror some traffic first")
 
     def __repr__(self) -> str:
         """Name the database, without a password."""

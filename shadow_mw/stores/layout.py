@@ -8,7 +8,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from shadow_mw.exceptions import StoreError
+from shadow_mw.exceptions import StoreError, StoreNotFound
 from shadow_mw.records import Comparison, Pulse, Tally, Truth
 from shadow_mw.stores.files import make_folder, write_atomically
 
@@ -78,12 +78,12 @@ class Layout:
         """
         with readable(self.root):
             if not self.root.exists():
-                raise StoreError(
+                raise StoreNotFound(
                     f"there is no store at {self.root}: give the folder that SHADOW_STORE names in the app, "
                     "or mirror some traffic first"
                 )
             if not self._format.exists():
-                raise StoreError(self._why_no_store())
+                raise self._no_store()
             self._check_version()
 
     def segments(self) -> list[Path]:
@@ -101,7 +101,7 @@ class Layout:
 
     def _found(self) -> None:
         if any(not _is_ours(path.name) for path in self.root.iterdir()):
-            raise StoreError(self._why_no_store())
+            raise self._no_store()
         # Records hold what people sent: they must not slip into a repository.
         write_atomically(self.root / ".gitignore", b"*\n")
         write_atomically(self._format, FORMAT_VERSION.encode() + b"\n")
@@ -114,12 +114,14 @@ class Layout:
                 f"{FORMAT_VERSION!r}: upgrade shadow-mw or name another folder"
             )
 
-    def _why_no_store(self) -> str:
+    def _no_store(self) -> StoreError:
         if not self.root.is_dir():
-            return f"{self.root} is a file and no store: name a folder"
+            return StoreError(f"{self.root} is a file and no store: name a folder")
         if any(not _is_ours(path.name) for path in self.root.iterdir()):
-            return f"{self.root} is no store, it holds other files: name a folder that is new or empty"
-        return f"{self.root} is empty, there is nothing to read yet: mirror some traffic first"
+            return StoreError(
+                f"{self.root} is no store, it holds other files: name a folder that is new or empty"
+            )
+        return StoreNotFound(f"{self.root} is empty, there is nothing to read yet: mirror some traffic first")
 
 
 def utc_day(unix_seconds: float) -> str:

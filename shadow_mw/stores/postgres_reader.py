@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from shadow_mw.exceptions import StoreError
+from shadow_mw.exceptions import StoreNotFound
 from shadow_mw.store_urls import shown
 from shadow_mw.stores.dialects import PostgresDialect
 from shadow_mw.stores.opened import Opened
@@ -48,7 +48,7 @@ class PostgresReader(Opened):
             self._connection: psycopg.Connection[Any] = connect(url, **_SESSION)
         if not self.rows("SELECT to_regclass('comparisons') IS NOT NULL AS there")[0]["there"]:
             self.close()
-            raise StoreError(f"there is no store at {shown(url)} yet: mirror some traffic first")
+            raise StoreNotFound(f"there is no store at {shown(url)} yet: mirror some traffic first")
 
     def __repr__(self) -> str:
         """Name the database, without a password."""

@@ -68,6 +68,11 @@ class Recorder:
         if len(self._records) >= self._batch:
             self._full.set()
 
+    @property
+    def must_try_again(self) -> bool:
+        """True while a batch is not kept that will be tried again."""
+        return self._is_patient and self._has_failed
+
     def then(self, callback: Callable[[], None]) -> None:
         """Call back once everything added until now is written, or is given up and counted."""
         self._callbacks.append(callback)

@@ -31,6 +31,7 @@ from shadow_mw.worker.recorder import Recorder
 
 _FINAL_FLUSH_SECONDS = 0.8
 _CLOSE_SECONDS = 0.5
+_TRY_AGAIN_SECONDS = 1.0
 
 
 class Worker:
@@ -62,6 +63,7 @@ class Worker:
         self._telemetry = telemetry
         self._books = books
         self._flush_seconds = flush_seconds
+        self._hurried = anyio.Event()
         self._open: dict[str, Pending] = {}
         self._guard = Guard("judging an exchange")
 
@@ -80,6 +82,10 @@ class Worker:
                     for lane in self._lanes:
                         lane.end()
                 await self.flush()
+                while self._recorder.must_try_again and not self._hurried.is_set():
+                    with anyio.move_on_after(_TRY_AGAIN_SECONDS):
+                        await self._hurried.wait()
+                    await self.flush()
                 group.cancel_scope.cancel()
         finally:
             await self._stop()
@@ -90,7 +96,8 @@ class Worker:
         await anyio.to_thread.run_sync(self._telemetry.flush, self._flush_seconds, abandon_on_cancel=True)
 
     def hurry(self) -> None:
-        """Wait no longer for shadows that are down, since the worker is to end."""
+        """Wait no longer for shadows and stores that are down, since the worker is to end."""
+        self._hurried.set()
         for lane in self._lanes:
             lane.hurry()
 
