@@ -71,8 +71,6 @@ class Hosting:
         )
         self._worker = make_engine(settings, books, comparators, self.snapshot, readers=readers)
         _log.addHandler(_Forwarding(self._source))
-        if not is_alone:
-            _log.addHandler(logging.StreamHandler())  # whoever started it also reads what it says
 
     def snapshot(self) -> Statistics:
         """The worker's statistics."""

@@ -15,7 +15,16 @@ from shadow_mw.envelope import Sealer
 from shadow_mw.frames import Counts
 from shadow_mw.guard import Guard
 from shadow_mw.protocols import Delivery, Sender, Source, Store
-from shadow_mw.records import Bucket, Exchange, Mode, ShadowStatistics, Statistics, Tally
+from shadow_mw.records import (
+    Bucket,
+    CapturedRequest,
+    Exchange,
+    Message,
+    Mode,
+    ShadowStatistics,
+    Statistics,
+    Tally,
+)
 
 _SHIP_SECONDS = 2.0
 #: What a cancelled forwarder gets to tell the broker and the store what it still holds.
@@ -99,20 +108,18 @@ class Forwarder:
         return Statistics(mode=mode, queue=queue, shadows=tuple(shadows))
 
     def _take(self, delivery: Delivery) -> None:
-        message = delivery.message
         self._open += 1
+        report = partial(self._reported, delivery, _route_of(delivery.message))
         with self._guard:
-            assert isinstance(message, Exchange), "only async mode goes to a broker"
-            envelope = self._sealer.exchange(message)
-            self._sender.send(envelope, partial(self._reported, delivery, message.request.route))
+            assert isinstance(delivery.message, Exchange), "only async mode goes to a broker"
+            self._sender.send(self._sealer.exchange(delivery.message), report)
             return
-        route = message.request.route if isinstance(message, Exchange) else ""
-        self._reported(delivery, route, "worker_lost")
+        report("worker_lost")
 
     def _reported(self, delivery: Delivery, route: str, bucket: Bucket | None) -> None:
         self._open -= 1
         delivery.done()
-        if bucket is None:
+        if bucket is None or not route:
             delivery.acknowledge()
         else:
             self._books.add(route, self._names, "eligible", bucket)
@@ -175,6 +182,13 @@ class Forwarder:
             await anyio.to_thread.run_sync(self._store.write, tallies)
         callbacks, self._callbacks = self._callbacks, []
         _call(callbacks)
+
+
+def _route_of(message: Message) -> str:
+    """Under which route a message is booked; none for the second half of an exchange."""
+    if isinstance(message, Exchange):
+        return message.request.route
+    return message.route if isinstance(message, CapturedRequest) else ""
 
 
 def _call(callbacks: list[Callable[[], None]]) -> None:

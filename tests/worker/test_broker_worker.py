@@ -68,7 +68,7 @@ class Bench:
         return anyio.run(run)
 
     def kill(self, after: int) -> None:
-        """A worker that is gone the moment its store has been written to so often: nothing is acknowledged."""
+        """A worker that is gone once its store has been written to so often; it acknowledges nothing."""
 
         async def run() -> None:
             consuming = Consuming(self.settings, MemoryInbox(self.broker))
@@ -118,8 +118,8 @@ class _Killed(BaseException):
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    yield lambda targets, **more: Bench(tmp_path / "store", targets, **more)
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    return lambda targets, **more: Bench(tmp_path / "store", targets, **more)
 
 
 def test_every_exchange_is_compared_once_and_acknowledged_when_it_is_in_the_store(bench):
