@@ -1,0 +1,161 @@
+"""What comes out of a topic: letters, and the book that is kept of each partition."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from confluent_kafka import Message
+
+from shadow_mw.records import Envelope
+
+
+RawHeaders: TypeAlias = "list[tuple[str, str | bytes | None]]"
+
+
+class KafkaLetter:
+    """One message that this worker was given. Acknowledged on the loop, withdrawn on the reader's thread."""
+
+    __slots__ = (
+        "_reject",
+        "envelope",
+        "is_closed",
+        "is_done",
+        "is_taken",
+        "is_withdrawn",
+        "may_be_repeated",
+        "message",
+    )
+
+    def __init__(
+        self, message: Message, *, may_be_repeated: bool, reject: Callable[[KafkaLetter, str], None]
+    ) -> None:
+        """Wrap a message; `reject` brings it to the dead letters."""
+        self.message = message
+        self.envelope = envelope_of(message)
+        self.may_be_repeated = may_be_repeated
+        self.is_withdrawn = False
+        self.is_taken = False
+        self.is_closed = False
+        self.is_done = False
+        self._reject = reject
+
+    def __repr__(self) -> str:
+        """Where it lies, and nothing of what it says."""
+        return f"KafkaLetter({place(self.message)}, is_done={self.is_done}, is_withdrawn={self.is_withdrawn})"
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+        return self.message.offset() or 0
+
+    def acknowledge(self) -> None:
+        """Have the broker forget it."""
+        if not self.is_closed:
+            self.is_closed = self.is_done = True
+
+    def reject(self, reason: str) -> None:
+        """Put it among the dead letters with a reason; only when it is safe there is it acknowledged."""
+        if not self.is_closed and not self.is_withdrawn:
+            self.is_closed = True
+            self._reject(self, reason)
+
+
+class Ledger:
+    """The book of one partition: which letters are open, and how far all are acknowledged.
+
+    Kept on the reader's thread only.
+    """
+
+    def __init__(self, partition: int) -> None:
+        """Begin where nothing is known yet."""
+        self.partition = partition
+        self.first_end: int | None = None
+        """Where the partition ended when it was assigned: what lies before may have been another's."""
+        self.start: int | None = None
+        self.end: int | None = None
+        self.asked_at = 0.0
+        """When its ends were asked for, by the monotonic clock."""
+        self.position: int | None = None
+        """The next offset to be acknowledged."""
+        self.told: int | None = None
+        """What the broker has been told of that."""
+        self._open: deque[KafkaLetter] = deque()
+
+    def __repr__(self) -> str:
+        """Partition and positions."""
+        return f"Ledger({self.partition}, position={self.position}, end={self.end}, open={len(self._open)})"
+
+    @property
+    def lag(self) -> int | None:
+        """How many messages are not acknowledged; None before it is known."""
+        if self.end is None or self.position is None:
+            return None
+        return max(0, self.end - self.position)
+
+    @property
+    def has_news(self) -> bool:
+        """True where the broker has not been told yet how far all is acknowledged."""
+        return self.position != self.told
+
+    @property
+    def awaits(self) -> bool:
+        """True while a letter is with the worker."""
+        return any(letter.is_taken and not letter.is_done for letter in self._open)
+
+    def starts_at(self, offset: int) -> None:
+        """Take where the group stands, unless a letter has told already."""
+        if self.position is None:
+            self.position = self.told = offset
+
+    def ends_at(self, start: int, end: int) -> None:
+        """Take where the partition starts and ends now."""
+        self.start, self.end = start, end
+        if self.first_end is None:
+            self.first_end = end
+
+    def may_be_repeated(self, offset: int) -> bool:
+        """True unless the message came after the partition was assigned."""
+        return self.first_end is None or offset < self.first_end
+
+    def add(self, letter: KafkaLetter) -> None:
+        """Take a letter, in the order of the offsets."""
+        self.starts_at(letter.offset)
+        self._open.append(letter)
+
+    def settle(self) -> None:
+        """Go on to the first letter that is not acknowledged."""
+        while self._open and self._open[0].is_done:
+            self.position = self._open.popleft().offset + 1
+
+    def withdraw(self, *, is_all: bool = True) -> None:
+        """Withdraw the letters that are open; or only those that no one has taken yet."""
+        for letter in self._open:
+            if is_all or not letter.is_taken:
+                letter.is_withdrawn = True
+        if is_all:
+            self._open.clear()
+
+
+def place(message: Message) -> str:
+    """Topic, partition and offset, as in `predictions[3]@17`."""
+    return f"{message.topic()}[{message.partition()}]@{message.offset()}"
+
+
+def envelope_of(message: Message) -> Envelope:
+    """The envelope in a message; of a message that is none of ours, one that can be rejected."""
+    headers = {name.lower(): _text(value) for name, value in raw_headers(message)}
+    return Envelope(
+        id=headers.get("ce_id", ""), key=_text(message.key()), headers=headers, value=message.value() or b""
+    )
+
+
+def raw_headers(message: Message) -> RawHeaders:
+    """Names and values as they came, in their order."""
+    headers = message.headers() or []
+    return list(headers.items()) if isinstance(headers, dict) else headers
+
+
+def _text(raw: str | bytes | None) -> str:
+    return raw if isinstance(raw, str) else (raw or b"").decode("utf-8", "replace")

@@ -1,0 +1,45 @@
+"""The app's end of `kafka:`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from shadow_mw.queue_urls import kafka_address
+from shadow_mw.queues.kafka_options import environment_options
+from shadow_mw.queues.kafka_producer import KafkaProducer
+from shadow_mw.records import Bucket, Envelope
+
+
+class KafkaSender:
+    """A sender to a topic of Kafka. Used on one event loop only."""
+
+    def __init__(self, queue: str, *, options: Mapping[str, str] | None = None) -> None:
+        """Name the topic, as in `kafka://broker:9092/topic`; nothing is started before something is sent.
+
+        `options` are librdkafka's, and the environment's where none are given.
+
+        Raises:
+            SettingsError: an option is not the user's to set.
+
+        """
+        address = kafka_address(queue)
+        chosen = environment_options() if options is None else options
+        self._queue = queue
+        self._producer = KafkaProducer(address.brokers, address.topic, chosen)
+
+    def __repr__(self) -> str:
+        """Name the topic."""
+        return f"KafkaSender({self._queue!r})"
+
+    @property
+    def problem(self) -> str:
+        """Why nothing arrives, as a sentence; empty while all is well."""
+        return self._producer.problem
+
+    def send(self, envelope: Envelope, report: Callable[[Bucket | None], None]) -> None:
+        """Take an envelope and bring it to the broker. Never blocks, never raises."""
+        self._producer.produce(envelope.value, envelope.key, list(envelope.headers.items()), report)
+
+    async def aclose(self, seconds: float) -> None:
+        """Bring what waits to the broker within so many seconds, report the rest as `queue_full`, and end."""
+        await self._producer.aclose(seconds)
