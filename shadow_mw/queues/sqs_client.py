@@ -77,7 +77,7 @@ class SQSClient:
 
         """
         if "QueueUrl" not in parameters:
-            parameters["QueueUrl"] = self._queue_url()
+            parameters["QueueUrl"] = self.queue_url()
         return self._ask("patient" if operation == "receive_message" else "sqs", operation, parameters)
 
     def ask_batch(self, operation: str, entries: Sequence[dict[str, Any]]) -> list[Failure]:
@@ -111,15 +111,16 @@ class SQSClient:
         with self._sentences("get_object"), answer["Body"] as body:
             return bytes(body.read()) if answer["ContentLength"] <= most_bytes else None
 
-    def url_of(self, name: str, account: str) -> str:
-        """The URL of a queue by its name, in this region.
+    def queue_url(self) -> str:
+        """The URL of the queue.
 
         Raises:
-            ServiceError: there is none, or it may not be asked for.
+            ServiceError: there is no such queue, or it may not be asked for.
 
         """
-        of = {"QueueOwnerAWSAccountId": account} if account else {}
-        return str(self._ask("sqs", "get_queue_url", {"QueueName": name, **of})["QueueUrl"])
+        if not self._url:
+            self._url = str(self._ask("sqs", "get_queue_url", {"QueueName": self.address.name})["QueueUrl"])
+        return self._url
 
     def close(self) -> None:
         """Give idle connections back."""
@@ -150,11 +151,6 @@ class SQSClient:
                 self.close()  # a client never looks again for credentials that it did not find
             raise told from None
 
-    def _queue_url(self) -> str:
-        if not self._url:
-            self._url = self.url_of(self.address.name, "")
-        return self._url
-
     def _client(self, kind: str) -> Any:
         with self._lock:
             if kind not in self._clients:
@@ -166,6 +162,7 @@ class SQSClient:
         import boto3
         from botocore.config import Config
 
+        _hush()
         service = "s3" if kind == "s3" else "sqs"
         is_patient = kind == "patient"
         endpoint_url = self._endpoint_url or (_origin(self.address) if service == "sqs" else "")

@@ -129,6 +129,7 @@ class _Postman:
         self._bucket_failures = 0
         self._bucket_rests_until = 0.0
         self._is_down = False
+        self._is_limit_known = False
         self._guard = Guard("sending exchanges to SQS")
 
     @property
@@ -149,17 +150,31 @@ class _Postman:
         self._buffer.tell()
 
     def _round(self, batch: Sequence[Item]) -> None:
+        self._ask_limit()
         ready = [item for item in batch if self._is_packed(item)]
         self._is_down = False
         for load in _loads(ready, self._limit_bytes):
             if not self._is_down:
                 self._send(load)
 
+    def _ask_limit(self) -> None:
+        """Look how large a message of this queue may be; who may not look finds out by trying."""
+        if self._is_limit_known:
+            return
+        try:
+            answer = self._client.ask("get_queue_attributes", AttributeNames=["MaximumMessageSize"])
+        except ServiceError as error:
+            self._is_limit_known = error.is_denied
+        else:
+            told = (answer.get("Attributes") or {}).get("MaximumMessageSize", self._limit_bytes)
+            self._limit_bytes = min(self._limit_bytes, int(told))
+            self._is_limit_known = True
+
     def _is_packed(self, item: Item) -> bool:
         """True when there is a parcel to send, be it with the value or with the claim to it."""
         if item.parcel is not None:
             return True
-        most = self._limit_bytes - RESERVE_BYTES
+        most = self._limit_bytes - min(RESERVE_BYTES, self._limit_bytes // 8)
         # A large value is not encoded only to see that it is too large.
         parcel = encode(item.envelope) if len(item.envelope.value) <= most else None
         if parcel is not None and parcel.size_bytes <= most:
