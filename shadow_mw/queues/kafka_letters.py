@@ -27,6 +27,8 @@ class KafkaLetter:
         "may_be_repeated",
         "message",
     )
+    #: Whatever is wrong with it, the envelope tells.
+    flaw = ""
 
     def __init__(
         self, message: Message, *, may_be_repeated: bool, reject: Callable[[KafkaLetter, str], None]
