@@ -30,8 +30,9 @@ from shadow_mw.compare.choice import Comparators
 from shadow_mw.ids import uuid7
 from shadow_mw.process import spare_collector
 from shadow_mw.protocols import Delivery
-from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Statistics
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
 from shadow_mw.settings import load_settings
+from shadow_mw.snapshots import Statistics
 
 _JSON = ((b"content-type", b"application/json"),)
 _FEATURES = json.dumps({"features": [number * 1.0001 for number in range(30)]}).encode()

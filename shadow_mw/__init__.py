@@ -20,7 +20,8 @@ from shadow_mw.exceptions import (
     StoreError,
 )
 from shadow_mw.protocols import Pair
-from shadow_mw.records import Comparison, Judgement, Statistics, Tally
+from shadow_mw.records import Comparison, Judgement, Tally
+from shadow_mw.snapshots import Statistics
 from shadow_mw.wsgi import ShadowWSGIMiddleware
 
 __version__ = "0.1.0"

@@ -16,8 +16,8 @@ from shadow_mw.compare.choice import Comparators
 from shadow_mw.hosting import Companion, run_loop, spare_collector, with_company
 from shadow_mw.protocols import Inbox
 from shadow_mw.queues.broker_source import BrokerSource
-from shadow_mw.records import Statistics
 from shadow_mw.settings import Settings
+from shadow_mw.snapshots import Statistics
 from shadow_mw.worker.worker import Worker
 
 _log = logging.getLogger("shadow_mw")

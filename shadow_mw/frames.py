@@ -13,7 +13,8 @@ from typing import Generic, TypeAlias, TypeVar
 import msgspec
 
 from shadow_mw.exceptions import FrameError
-from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Statistics
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
+from shadow_mw.snapshots import Statistics
 
 VERSION = 1
 _HEAD = struct.Struct(">BII")

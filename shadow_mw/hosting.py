@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import anyio
 
-from shadow_mw.records import Statistics
+from shadow_mw.snapshots import Statistics
 
 _COLLECT_AFTER_OBJECTS = 10_000
 

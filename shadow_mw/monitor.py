@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from shadow_mw.exceptions import MissingExtraError, SettingsError
 from shadow_mw.guard import Guard
-from shadow_mw.records import Statistics
+from shadow_mw.snapshots import Statistics
 
 if TYPE_CHECKING:
     import uvicorn

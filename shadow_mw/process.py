@@ -24,8 +24,8 @@ from shadow_mw.hosting import Companion, run_loop, spare_collector, with_company
 from shadow_mw.limits import cap_memory, step_back
 from shadow_mw.queues.mirror_process import remove_traces
 from shadow_mw.queues.socket_source import SocketSource
-from shadow_mw.records import Statistics
 from shadow_mw.settings import Settings, load_settings
+from shadow_mw.snapshots import Statistics
 
 _log = logging.getLogger("shadow_mw")
 _LISTENER = 3

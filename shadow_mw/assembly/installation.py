@@ -16,14 +16,9 @@ from shadow_mw.forks import call_in_child, has_threads
 from shadow_mw.mirror import Mirror
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.link import LinkQueue
-from shadow_mw.records import (
-    CapturedRequest,
-    CapturedResponse,
-    Exchange,
-    Message,
-    Statistics,
-)
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
 from shadow_mw.settings import Settings, unknown_variables
+from shadow_mw.snapshots import Statistics
 
 if TYPE_CHECKING:
     from shadow_mw.queues.forwarder import Forwarder

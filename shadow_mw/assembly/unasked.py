@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shadow_mw.records import Latency, ShadowStatistics
 from shadow_mw.settings import Settings
+from shadow_mw.snapshots import Latency, ShadowStatistics
 from shadow_mw.targets import Target
 
 

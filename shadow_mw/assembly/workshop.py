@@ -23,10 +23,10 @@ from shadow_mw.breaker import Breaker
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.queue_urls import is_broker
 from shadow_mw.queues.forwarder import Forwarder
-from shadow_mw.records import Statistics
 from shadow_mw.redaction import Redactor
 from shadow_mw.segments import segments_of
 from shadow_mw.settings import Settings
+from shadow_mw.snapshots import Statistics
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.providers import open_telemetry, service_name

@@ -28,7 +28,6 @@ def company(settings: Settings) -> Iterator[dict[str, Any]]:
     """
     log = logging.getLogger("shadow_mw")
     log.addHandler(handler := logging.StreamHandler())  # whoever started it also reads what it says
-    level, log.level = log.level, min(log.getEffectiveLevel(), logging.INFO)
     companions: list[Companion] = [_progress]
     try:
         if not settings.worker_listen:
@@ -40,16 +39,15 @@ def company(settings: Settings) -> Iterator[dict[str, Any]]:
             yield {"companions": companions, "readers": [page.reader]}
     finally:
         log.removeHandler(handler)
-        log.setLevel(level)
 
 
 def _watched(settings: Settings) -> tuple[PrometheusPage, socket.socket]:
     from shadow_mw.monitor import monitor_listener
     from shadow_mw.telemetry.prometheus import PrometheusPage
+    from shadow_mw.values import host_and_port
 
     page = PrometheusPage("SHADOW_WORKER_LISTEN")
-    host, _, port = settings.worker_listen.rpartition(":")
-    return page, monitor_listener(host, int(port))
+    return page, monitor_listener(*host_and_port(settings.worker_listen))
 
 
 def _pages(page: PrometheusPage, listener: socket.socket) -> Companion:

@@ -14,7 +14,7 @@ import anyio
 
 from shadow_mw.figures import counted, printable, share
 from shadow_mw.guard import Guard
-from shadow_mw.records import ShadowStatistics, Statistics
+from shadow_mw.snapshots import ShadowStatistics, Statistics
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -67,12 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _selection(arguments: argparse.Namespace) -> Any:
+    from shadow_mw.cli.read_only import check_select
     from shadow_mw.exceptions import SettingsError
     from shadow_mw.queue_urls import is_kafka
     from shadow_mw.replay import Selection
+    from shadow_mw.store_urls import is_url
     from shadow_mw.values import valid_path
 
     source = arguments.source or store_name(None)
+    if arguments.where and not is_kafka(source) and not is_url(source):
+        check_select(f"SELECT 1 FROM comparisons WHERE (\n{arguments.where}\n)")  # noqa: S608 - the person's own
     if is_kafka(source):
         if arguments.shadow or arguments.route:
             raise SettingsError(

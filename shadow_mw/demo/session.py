@@ -26,7 +26,7 @@ from shadow_mw.demo.servers import (
 )
 from shadow_mw.demo.traffic import Caller
 from shadow_mw.demo.view import View, count_stored, read_last_disagreement, read_statistics
-from shadow_mw.records import ShadowStatistics
+from shadow_mw.snapshots import ShadowStatistics
 
 _VIEW_SECONDS = 0.5
 _STATISTICS_SECONDS = 2.0

@@ -9,7 +9,7 @@ from time import perf_counter
 import anyio
 import httpx
 
-from shadow_mw.records import Latency
+from shadow_mw.snapshots import Latency
 from shadow_mw.stats import LatencyWindow
 
 CALLS_PER_SECOND = 50

@@ -10,7 +10,7 @@ import msgspec
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.figures import interval, milliseconds, printable, share
-from shadow_mw.records import Latency, ShadowStatistics, Statistics
+from shadow_mw.snapshots import Latency, ShadowStatistics, Statistics
 from shadow_mw.stats import ratio
 from shadow_mw.stores.reader import open_reader
 

@@ -15,16 +15,8 @@ from shadow_mw.envelope import Sealer
 from shadow_mw.frames import Counts
 from shadow_mw.guard import Guard
 from shadow_mw.protocols import Delivery, Sender, Source, Store
-from shadow_mw.records import (
-    Bucket,
-    CapturedRequest,
-    Exchange,
-    Message,
-    Mode,
-    ShadowStatistics,
-    Statistics,
-    Tally,
-)
+from shadow_mw.records import Bucket, CapturedRequest, Exchange, Message, Mode, Tally
+from shadow_mw.snapshots import ShadowStatistics, Statistics
 
 _SHIP_SECONDS = 2.0
 #: What a cancelled forwarder gets to tell the broker and the store what it still holds.

@@ -10,7 +10,6 @@ from confluent_kafka import Message
 
 from shadow_mw.records import Envelope
 
-
 RawHeaders: TypeAlias = "list[tuple[str, str | bytes | None]]"
 
 

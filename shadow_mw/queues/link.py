@@ -15,7 +15,8 @@ from shadow_mw.protocols import Draft
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.keeper import Keeper, Reach
 from shadow_mw.queues.outbox import Outbox, kept_of
-from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message, Statistics
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
+from shadow_mw.snapshots import Statistics
 
 _log = logging.getLogger("shadow_mw")
 

@@ -15,7 +15,8 @@ from shadow_mw.books import Books
 from shadow_mw.exceptions import FrameError
 from shadow_mw.frames import Counts, Done, Flush, FrameReader, Logged, Snapshot, ToApp, ToWorker, encode
 from shadow_mw.protocols import Delivery
-from shadow_mw.records import Message, Statistics
+from shadow_mw.records import Message
+from shadow_mw.snapshots import Statistics
 
 _log = logging.getLogger("shadow_mw")
 _SNAPSHOT_SECONDS = 1.0

@@ -20,11 +20,11 @@ from shadow_mw.hosting import Companion, run_loop
 from shadow_mw.protocols import Inbox, Reader
 from shadow_mw.questions.seen import seen
 from shadow_mw.queue_urls import is_kafka, kafka_address
-from shadow_mw.records import Statistics
 from shadow_mw.replay.choosing import Chosen, exchanges_only, features_find
 from shadow_mw.replay.selection import Selection
 from shadow_mw.replay.store_history import Recorded, StoreHistory
 from shadow_mw.settings import Settings
+from shadow_mw.snapshots import Statistics
 from shadow_mw.targets import Target
 
 #: What records and spans of a replay call their queue.
@@ -134,7 +134,7 @@ def _topic(selection: Selection) -> _History:
 
 
 def _store(reader: Reader, selection: Selection, target: Target) -> _History:
-    shadow = chosen_shadow(reader, selection.shadow, selection.route)
+    shadow = chosen_shadow(reader, selection.shadow or _only_live(reader), selection.route)
     tests = [
         ("role = 'shadow' AND shadow = ?", shadow),
         ("route = ?", selection.route),
@@ -153,6 +153,14 @@ def _store(reader: Reader, selection: Selection, target: Target) -> _History:
         has_path=target.has_path,
     )
     return _History(history, history.total, history.left_out)
+
+
+def _only_live(reader: Reader) -> str | None:
+    """The one shadow that was asked live; None where there are several."""
+    rows = reader.rows(
+        "SELECT DISTINCT shadow FROM comparisons WHERE role = 'shadow' AND queue <> ?", [QUEUE]
+    )
+    return str(rows[0]["shadow"]) if len(rows) == 1 else None
 
 
 class _Unclaimed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from threading import Lock
 
-from shadow_mw.records import Latency
+from shadow_mw.snapshots import Latency
 
 
 class LatencyWindow:

@@ -18,7 +18,8 @@ from shadow_mw.exceptions import (
     ShadowUnreachable,
 )
 from shadow_mw.protocols import Shadow
-from shadow_mw.records import Answer, CapturedRequest, Outcome, Role, ShadowStatistics
+from shadow_mw.records import Answer, CapturedRequest, Outcome, Role
+from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.stats import LatencyWindow
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan

@@ -12,7 +12,8 @@ import anyio.to_thread
 from shadow_mw.books import Books, Key
 from shadow_mw.guard import Guard
 from shadow_mw.protocols import Store
-from shadow_mw.records import Comparison, Pulse, Record, ShadowStatistics, Tally
+from shadow_mw.records import Comparison, Pulse, Record, Tally
+from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.worker.judge import Origin
 
 _MINUTE_US = 60_000_000

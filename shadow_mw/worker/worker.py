@@ -11,16 +11,8 @@ import anyio.to_thread
 from shadow_mw.books import Books
 from shadow_mw.guard import Guard
 from shadow_mw.protocols import Delivery, Source
-from shadow_mw.records import (
-    CapturedRequest,
-    CapturedResponse,
-    Comparison,
-    Exchange,
-    Message,
-    Mode,
-    ShadowStatistics,
-    Statistics,
-)
+from shadow_mw.records import CapturedRequest, CapturedResponse, Comparison, Exchange, Message, Mode
+from shadow_mw.snapshots import ShadowStatistics, Statistics
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.providers import Telemetry
 from shadow_mw.telemetry.spans import ExchangeSpans, Tracing

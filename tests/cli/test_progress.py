@@ -16,7 +16,7 @@ from rich.control import strip_control_codes
 from rich.text import Text
 
 from shadow_mw.cli.progress import Progress
-from shadow_mw.records import Latency, ShadowStatistics, Statistics
+from shadow_mw.snapshots import Latency, ShadowStatistics, Statistics
 
 LOG = "shadow_mw"
 

@@ -23,7 +23,8 @@ from shadow_mw.frames import (
     ToWorker,
     encode,
 )
-from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Statistics
+from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
+from shadow_mw.snapshots import Statistics
 
 LIMIT_BYTES = 2**20
 HEAD = struct.Struct(">BII")

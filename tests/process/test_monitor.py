@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from shadow_mw.exceptions import MissingExtraError, SettingsError
 from shadow_mw.monitor import monitor_app, monitor_listener, serve_at, serve_monitor
-from shadow_mw.records import Latency, ShadowStatistics, Statistics
+from shadow_mw.snapshots import Latency, ShadowStatistics, Statistics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 DEADLINE_SECONDS = 60

@@ -15,7 +15,8 @@ from asgi_driver import chunked, http_scope, run
 from stub_shadow import StubShadow
 
 from shadow_mw import SettingsError, ShadowMiddleware, ShadowWSGIMiddleware
-from shadow_mw.records import BUCKETS, ShadowStatistics
+from shadow_mw.records import BUCKETS
+from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.testing import drain
 
 JSON = (b"content-type", b"application/json")

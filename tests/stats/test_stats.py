@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from shadow_mw.records import Latency
+from shadow_mw.snapshots import Latency
 from shadow_mw.stats import LatencyWindow, ratio, wilson_interval
 
 counts = st.integers(1, 10**7).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials)))

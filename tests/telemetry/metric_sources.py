@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shadow_mw.records import Comparison, Latency, ShadowStatistics, Statistics
+from shadow_mw.records import Comparison
+from shadow_mw.snapshots import Latency, ShadowStatistics, Statistics
 
 COUNTS = {
     "eligible": 115,

@@ -11,7 +11,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import NoOpTracerProvider
 from otlp_receiver import OTLPReceiver, Point
 
-from shadow_mw.records import BUCKETS, SKIPS, Comparison, Statistics
+from shadow_mw.records import BUCKETS, SKIPS, Comparison
+from shadow_mw.snapshots import Statistics
 from shadow_mw.telemetry.metrics import Metrics
 from shadow_mw.telemetry.names import METRIC_ATTRIBUTES, METRICS
 from shadow_mw.telemetry.providers import Provider, Telemetry, open_telemetry

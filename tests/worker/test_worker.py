@@ -14,7 +14,8 @@ from stub_shadow import Asked, Reply, StubShadow, echo
 
 from shadow_mw import Comparison, ShadowMiddleware, Tally
 from shadow_mw.questions.pulses import pulses
-from shadow_mw.records import BUCKETS, Pulse, ShadowStatistics
+from shadow_mw.records import BUCKETS, Pulse
+from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.stores.reader import open_reader
 from shadow_mw.testing import drain
 
