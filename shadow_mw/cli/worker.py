@@ -17,8 +17,8 @@ SUMMARY = "work off a queue: ask the shadows, compare, record"
 DESCRIPTION = (
     "Take exchanges from a queue, ask the shadows, compare and record: from the apps that connect to the "
     "socket of SHADOW_QUEUE=unix:///path, or from the broker of SHADOW_QUEUE=kafka://… or sqs://…. Run as "
-    "many as you like behind a broker, on any host, with the environment of the app. Start it before or after "
-    "the apps; it drains on SIGTERM within SHADOW_DRAIN_SECONDS."
+    "many as you like behind a broker, on any host, with the environment of the app. Start it before or "
+    "after the apps; it drains on SIGTERM within SHADOW_DRAIN_SECONDS."
 )
 
 

@@ -94,7 +94,7 @@ class Recorded:
     is_withdrawn = False
     flaw = ""
 
-    def __init__(self, envelope: Envelope, refused: Callable[[str], None] = lambda reason: None) -> None:  # noqa: ARG005
+    def __init__(self, envelope: Envelope, refused: Callable[[str], object] = str) -> None:
         """Tell `refused` why it could not be used."""
         self.envelope = envelope
         self._refused = refused

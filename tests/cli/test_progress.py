@@ -276,7 +276,7 @@ def test_on_a_real_terminal():
     code = """
 import logging, sys
 from shadow_mw.cli.progress import Progress
-from shadow_mw.records import Statistics
+from shadow_mw.snapshots import Statistics
 logging.getLogger("shadow_mw").addHandler(logging.StreamHandler())
 progress = Progress(lambda: Statistics(mode="async", queue="", shadows=(), lag=7))
 progress.show()
