@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 import pytest
@@ -18,12 +17,6 @@ def _clean_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("SHADOW_STORE", str(tmp_path / "store"))
     # The tests of the mirror process ask for it; the others look at a worker in their own process.
     monkeypatch.setenv("SHADOW_QUEUE", "inline:")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_mirrors_of_other_files():
-    """In a large process Python seldom looks for garbage, and `drain()` waits for what was not collected."""
-    gc.collect()
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -95,7 +95,7 @@ class Keeper:
         if connection is not None and self._thread.is_alive():
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            self._thread.join(_CUT_SECONDS)
+        self._thread.join(_CUT_SECONDS)  # or it would empty the outbox beside the next keeper
 
     def disown(self) -> None:
         """Close our copies of the sockets, in a forked child in which the thread does not exist."""

@@ -61,6 +61,7 @@ class LinkQueue:
         self._lock = threading.Lock()
         self._keeper = None
         self._is_off = False
+        self._is_closed = False
         self._fallback: InlineQueue | None = None
         self._answer = threading.Condition()
         self._answered = 0
@@ -103,16 +104,7 @@ class LinkQueue:
     def drain(self, seconds: float) -> bool:
         """Wait until all that was handed over is judged, stored and exported; False at the deadline."""
         deadline = time.monotonic() + seconds
-        self._ship_counts()
-        if self._keeper is None and self._outbox.is_empty():
-            return True  # closed, or never used: no worker has anything of ours that we could wait for
-        with self._answer:
-            self._asked += 1
-            token = self._asked
-        self._outbox.push(Flush(token))
-        self.start()
-        with self._answer:
-            is_done = self._answer.wait_for(lambda: self._answered >= token or self._is_off, seconds)
+        is_done = self._is_left() or self._flush(seconds)
         if self._fallback is not None:
             return self._fallback.drain(deadline - time.monotonic())
         return is_done
@@ -124,14 +116,36 @@ class LinkQueue:
         if keeper is not None:
             keeper.close(seconds)
             self._clear_line()
+        with self._lock:
+            self._is_closed = self._keeper is None  # unless somebody offered meanwhile
         if self._fallback is not None:
             self._fallback.close(seconds)
+
+    def _is_left(self) -> bool:
+        """True when no worker has anything of ours, or is to get it."""
+        if self._fallback is not None:
+            return True  # which writes the counts itself, unless we take them
+        # What a close has cost waits in the books for the next worker, and that one may never come.
+        return self._is_closed and self._outbox.is_empty()
+
+    def _flush(self, seconds: float) -> bool:
+        self._ship_counts()
+        if self._keeper is None and self._outbox.is_empty():
+            return True  # never used
+        with self._answer:
+            self._asked += 1
+            token = self._asked
+        self._outbox.push(Flush(token))
+        self.start()
+        with self._answer:
+            return self._answer.wait_for(lambda: self._answered >= token or self._is_off, seconds)
 
     def _ensure_keeper(self) -> None:
         if self._keeper is not None and self._keeper.is_alive:
             return
         with self._lock:
             if self._is_missing():
+                self._is_closed = False
                 self._keeper = Keeper(
                     self._reach,
                     self._outbox,

@@ -23,8 +23,8 @@ from wsgi_driver import request, serve
 from wsgi_scripts import Plan, Scripted, plans, usual
 
 from shadow_mw import ShadowMiddleware, ShadowWSGIMiddleware
-from shadow_mw.assembly import installation as installation_room
 from shadow_mw.assembly.installation import installations
+from shadow_mw.testing import drain
 
 CLOSED_PORT = "http://127.0.0.1:9"
 _released = threading.Event()
@@ -78,10 +78,9 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tempfile.mkdtemp(prefix="smw", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
     yield Path(folder)
-    # A mirror that was killed over and over may never drain, and `drain()` of a later test would wait for it.
     for installation in installations():
         installation.close()
-    installation_room._installed.clear()
+    assert drain(60), "nobody waits for a worker that was killed"
     kill_mirrors(Path(folder))
     shutil.rmtree(folder, ignore_errors=True)
 

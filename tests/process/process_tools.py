@@ -115,6 +115,20 @@ def session(leader: int) -> list[int]:
     return found
 
 
+def is_mirror(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return b"shadow_mw.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def catches(pid: int, number: int) -> bool:
+    """True when a process has a handler for a signal."""
+    with contextlib.suppress(OSError):
+        _, _, rest = Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")
+        return bool(int(rest.split()[0], 16) >> (number - 1) & 1)
+    return False
+
+
 class Program:
     """A process of its own, with a session of its own, that writes all it says to one file."""
 
@@ -203,13 +217,22 @@ class Program:
         """Wait until no process of the session is left."""
         until(lambda: not session(self.process.pid), lambda: session(self.process.pid))
 
+    def wait_catching(self, number: int, processes: int) -> None:
+        """Wait until so many processes have a handler for a signal, the mirror process not counted."""
+        until(
+            lambda: sum(catches(pid, number) for pid in self._own()) == processes,
+            lambda: f"{processes} processes of {self._own()} that catch {number}: {self.log}",
+        )
+
     def kill(self) -> None:
         """Kill every process of the session but the mirror process."""
-        for pid in session(self.process.pid):
+        for pid in self._own():
             with contextlib.suppress(OSError):
-                if b"shadow_mw.process" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(DEADLINE_SECONDS)
+
+    def _own(self) -> list[int]:
+        return [pid for pid in session(self.process.pid) if not is_mirror(pid)]
 
     def books(self, eligible: int) -> dict[str, int]:
         """The sums of the store's tallies once so many requests are booked; they must close."""

@@ -8,12 +8,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from shadow_mw.books import Books
 from shadow_mw.frames import Counts, FrameReader, ToWorker
+from shadow_mw.queues import keeper
 from shadow_mw.queues.link import LinkQueue
 from shadow_mw.queues.unix import UnixReach
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
@@ -46,10 +47,7 @@ class Draft:
 
 @pytest.fixture
 def listener(tmp_path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(tmp_path / "s"))
-        listener.listen()
-        listener.settimeout(60)
+    with listening(tmp_path / "s") as listener:
         yield listener
 
 
@@ -65,6 +63,14 @@ def queue(listener: socket.socket, books: Books) -> Iterator[LinkQueue]:
     )
     yield queue
     queue.close(5)
+
+
+def listening(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen()
+    listener.settimeout(60)
+    return listener
 
 
 def accepted(listener: socket.socket) -> socket.socket:
@@ -108,6 +114,69 @@ def test_what_a_broken_connection_had_taken_is_booked_and_the_rest_goes_over_the
     assert totals == {"eligible": told, "worker_lost": told}
     assert 0 < told < DRAFTS
     assert ids == [str(number) for number in range(told, DRAFTS)]
+
+
+def test_a_closed_queue_is_drained_also_when_its_worker_is_gone(listener, queue, books, tmp_path):
+    """What was lost is told to the worker of the next exchange, and nobody waits for that one."""
+    listener.close()
+    assert queue.offer_later(Draft(0))
+    queue.close(60)
+    assert books.totals()[ROUTE, "shadow"] == {"eligible": 1, "worker_lost": 1}
+    assert queue.drain(0)
+    (tmp_path / "s").unlink()
+    with listening(tmp_path / "s") as next_listener:
+        assert queue.offer_later(Draft(1))
+        assert received_until_closed(next_listener, queue) == (["1"], 1)
+
+
+class NoReach:
+    """Where no worker can be had, which takes a while to find out."""
+
+    is_coming = False
+    is_impossible = True
+
+    def __init__(self) -> None:
+        self.has_begun = threading.Event()
+        self.may_end = threading.Event()
+        self.keeper: threading.Thread
+
+    def connect(self) -> None:
+        self.keeper = threading.current_thread()
+        self.has_begun.set()
+        self.may_end.wait(60)
+
+    def pause_seconds(self, held_seconds: float) -> None:
+        return None
+
+
+class Drained:
+    """An inline queue that has nothing to do."""
+
+    def drain(self, seconds: float) -> bool:
+        return True
+
+
+def test_no_keeper_is_left_beside_the_next_one(books, monkeypatch):
+    """Two that empty one line would mix their frames."""
+    monkeypatch.setattr(keeper, "_CUT_SECONDS", 60)
+    reach = NoReach()
+    queue = LinkQueue(reach, books, shadows=("shadow",), size=9, size_bytes=9)
+    queue.start()
+    assert reach.has_begun.wait(60)
+    threading.Timer(0.05, reach.may_end.set).start()
+    queue.close(0)
+    assert not reach.keeper.is_alive()
+
+
+def test_draining_leaves_the_counts_to_the_queue_that_took_over(books):
+    reach = NoReach()
+    reach.may_end.set()
+    queue = LinkQueue(reach, books, shadows=("shadow",), size=9, size_bytes=9, fallback=cast(Any, Drained))
+    queue.start()
+    assert queue.drain(60)  # given up by now
+    books.add(ROUTE, ["shadow"], "eligible", "too_large")
+    assert queue.drain(60)
+    assert books.take() == {(ROUTE, "shadow"): {"eligible": 1, "too_large": 1}}
 
 
 def test_a_child_leaves_what_gathers_to_its_parent(listener, queue, books):
