@@ -24,7 +24,7 @@ from asgi_driver import chunked, http_scope, run
 from shadow_mw import ShadowMiddleware
 from shadow_mw.records import BUCKETS
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "process"
 ROUTES = "POST /predict"
 #: Generous: the mirror process has the lowest priority there is, and the machine may be busy.
 DEADLINE_SECONDS = 60.0
