@@ -1,0 +1,55 @@
+"""Brokers behind real programs: an app, its mirror process, workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from process_fixtures import runtime, shadow, start
+from process_tools import Program
+
+#: The fixtures for a conftest of tests with a broker.
+__all__ = ["Site", "runtime", "shadow", "site", "start"]
+
+FAST = {
+    "SHADOW_KAFKA_SESSION_TIMEOUT_MS": "6000",
+    "SHADOW_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
+    "SHADOW_KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "1000",
+    "SHADOW_BREAKER_RESET_SECONDS": "0.5",
+    "SHADOW_DRAIN_SECONDS": "20",
+}
+
+
+class Site:
+    """An app and workers that share a queue, a store and a shadow."""
+
+    def __init__(self, start: Callable[..., Program], queue: str, targets: str, **environment: str) -> None:
+        self._start = start
+        self._environment = {"SHADOW_QUEUE": queue, "SHADOW_TARGETS": targets, **FAST, **environment}
+        self.queue = queue
+        self.workers: list[Program] = []
+
+    def app(self, **environment: str) -> Program:
+        """A server with the one line in its app."""
+        command = ["-m", "uvicorn", "process_app:app", "--port", "0", "--log-level", "info"]
+        return self._start(*command, **{**self._environment, **environment})
+
+    def worker(self, **environment: str) -> Program:
+        program = self._start("-m", "shadow_mw", "worker", **{**self._environment, **environment})
+        self.workers.append(program)
+        return program
+
+    def ready(self, *workers: Program) -> None:
+        """Wait until workers take from the queue, so that they share it."""
+        for worker in workers:
+            worker.says("shadow-mw worker takes from")
+
+
+@pytest.fixture
+def site(start: Callable[..., Program]) -> Callable[..., Site]:
+    def make(queue: str, targets: str, **environment: str) -> Site:
+        return Site(start, queue, targets, **environment)
+
+    return make
