@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias, cast
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from shadow_mw.queues.kafka_ends import KafkaEnds
 from shadow_mw.queues.kafka_letters import Ledger
 
-#: None after the timeout, which the types of the client leave out.
-_Ends: TypeAlias = "tuple[int, int] | None"
-#: All questions of one round together; what is left is asked in the next.
-_ROUND_SECONDS = 1.0
+_ANSWER_SECONDS = 1.0
 
 
 class KafkaAssignment:
     """The books of the partitions of one topic. Kept on the reader's thread; `lag` may be read anywhere."""
 
-    def __init__(self, topic: str, *, is_from_end: bool) -> None:
+    def __init__(self, topic: str, ends: KafkaEnds, *, is_from_end: bool) -> None:
         """Begin without partitions; `is_from_end` where a new group leaves out what is there already."""
         self.ledgers: dict[int, Ledger] = {}
         self.lag: int | None = None
         self.open_commits = 0
         self._topic = topic
+        self._ends = ends
         self._is_from_end = is_from_end
 
     def __repr__(self) -> str:
         """The books."""
         return f"KafkaAssignment({self._topic!r}, {list(self.ledgers.values())!r})"
 
-    def add(self, consumer: Consumer, numbers: Iterable[int]) -> None:
-        """Take partitions, and note where they end before anything is fetched from them."""
-        added = [Ledger(number) for number in numbers]
-        self.ledgers.update((ledger.partition, ledger) for ledger in added)
-        self._ask_ends(consumer, added)
+    def add(self, numbers: Iterable[int]) -> None:
+        """Take partitions, and note where they end before anything is fetched from them.
+
+        Raises:
+            KafkaException: that is not known, so that everything in them counts as repeated until it is.
+
+        """
+        added = {number: Ledger(number) for number in numbers}
+        self.ledgers.update(added)
+        if added:
+            self._ends.ask(added, starts_of=added)
+            self._take_ends()
 
     def remove(self, numbers: Iterable[int]) -> list[Ledger]:
         """The books of partitions that are to be given up."""
@@ -68,42 +72,47 @@ class KafkaAssignment:
             if ledger is not None and (error is not None or partition.error is not None):
                 ledger.told = None
 
-    def look(self, consumer: Consumer) -> bool:
-        """Find out what is left in the partitions; False where the broker does not answer.
+    def ask(self) -> None:
+        """Ask what is left in the partitions, unless that is asked already."""
+        if not self._ends.is_asked:
+            self._ends.ask(self.ledgers, starts_of=self._unknown())
+
+    def take_answer(self, consumer: Consumer) -> bool:
+        """Take what the broker says to that; False while it has said nothing.
 
         Raises:
-            KafkaException: the broker refuses.
+            KafkaException: it does not answer, or refuses.
 
         """
-        unknown = [ledger for ledger in self.ledgers.values() if ledger.position is None]
-        oldest_first = sorted(self.ledgers.values(), key=lambda ledger: ledger.asked_at)
-        is_answered = self._ask_ends(consumer, oldest_first)
-        if unknown and is_answered:
+        if not self._ends.is_asked or not self._ends.is_answered:
+            return False
+        self._take_ends()
+        if unknown := self._unknown():
             self._ask_positions(consumer, unknown)
-        lags = [ledger.lag for ledger in self.ledgers.values()]
-        known = [lag for lag in lags if lag is not None]
-        self.lag = sum(known) if len(known) == len(lags) else None
-        return is_answered
-
-    def _ask_ends(self, consumer: Consumer, ledgers: Iterable[Ledger]) -> bool:
-        deadline = time.monotonic() + _ROUND_SECONDS
-        for ledger in ledgers:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return True
-            ends = cast(_Ends, consumer.get_watermark_offsets(self._partition(ledger), timeout=left))
-            if ends is None:
-                return False
-            ledger.asked_at = time.monotonic()
-            ledger.ends_at(*ends)
+        self._count()
         return True
 
-    def _ask_positions(self, consumer: Consumer, ledgers: Sequence[Ledger]) -> None:
-        asked = [self._partition(ledger) for ledger in ledgers]
-        for ledger, found in zip(ledgers, consumer.committed(asked, timeout=_ROUND_SECONDS), strict=True):
+    def _unknown(self) -> list[int]:
+        return [ledger.partition for ledger in self.ledgers.values() if ledger.position is None]
+
+    def _take_ends(self) -> None:
+        starts, ends = self._ends.answer()
+        for number, end in ends.items():
+            if number in self.ledgers:
+                self.ledgers[number].ends_at(end)
+        for number, start in starts.items():
+            if number in self.ledgers:
+                self.ledgers[number].start = start
+
+    def _ask_positions(self, consumer: Consumer, numbers: Iterable[int]) -> None:
+        asked = [TopicPartition(self._topic, number) for number in numbers]
+        for found in consumer.committed(asked, timeout=_ANSWER_SECONDS):
+            ledger = self.ledgers[found.partition]
             default = ledger.end if self._is_from_end else ledger.start
             if found.error is None and default is not None:
                 ledger.starts_at(max(found.offset, ledger.start or 0) if found.offset >= 0 else default)
 
-    def _partition(self, ledger: Ledger) -> TopicPartition:
-        return TopicPartition(self._topic, ledger.partition)
+    def _count(self) -> None:
+        lags = [ledger.lag for ledger in self.ledgers.values()]
+        known = [lag for lag in lags if lag is not None]
+        self.lag = sum(known) if len(known) == len(lags) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from confluent_kafka import Message
@@ -63,6 +64,21 @@ class KafkaLetter:
             self._reject(self, reason)
 
 
+@dataclass(frozen=True)
+class HistoryLetter:
+    """One message of the past: it is acknowledged already. Immutable."""
+
+    envelope: Envelope
+    may_be_repeated: bool = True
+    is_withdrawn: bool = False
+
+    def acknowledge(self) -> None:
+        """Do nothing: the broker keeps it for the workers' sake."""
+
+    def reject(self, reason: str) -> None:
+        """Do nothing: the workers put it among the dead letters."""
+
+
 class Ledger:
     """The book of one partition: which letters are open, and how far all are acknowledged.
 
@@ -76,8 +92,6 @@ class Ledger:
         """Where the partition ended when it was assigned: what lies before may have been another's."""
         self.start: int | None = None
         self.end: int | None = None
-        self.asked_at = 0.0
-        """When its ends were asked for, by the monotonic clock."""
         self.position: int | None = None
         """The next offset to be acknowledged."""
         self.told: int | None = None
@@ -110,9 +124,9 @@ class Ledger:
         if self.position is None:
             self.position = self.told = offset
 
-    def ends_at(self, start: int, end: int) -> None:
-        """Take where the partition starts and ends now."""
-        self.start, self.end = start, end
+    def ends_at(self, end: int) -> None:
+        """Take where the partition ends now."""
+        self.end = end
         if self.first_end is None:
             self.first_end = end
 

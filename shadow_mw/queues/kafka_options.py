@@ -118,6 +118,11 @@ def consumer_options(brokers: str, options: Mapping[str, str]) -> dict[str, Any]
     return {"bootstrap.servers": brokers, **ours, **_without(options, PRODUCER_ONLY), **_FIXED_CONSUMER}
 
 
+def admin_options(brokers: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that an admin client is told, which neither produces nor consumes."""
+    return {"bootstrap.servers": brokers, **_without(options, CONSUMER_ONLY | PRODUCER_ONLY)}
+
+
 def client(
     kind: Callable[..., _Client], told: Mapping[str, Any], options: Mapping[str, str], **callbacks: Any
 ) -> _Client:

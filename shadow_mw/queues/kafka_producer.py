@@ -103,6 +103,7 @@ class KafkaProducer:
     def _start(self) -> Producer:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        self._moved_at = time.monotonic()
         self._client = self._made()
         self._thread = threading.Thread(target=self._run, name="shadow_mw-kafka-sender", daemon=True)
         self._thread.start()

@@ -11,9 +11,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from shadow_mw.queues.kafka_assignment import KafkaAssignment
+from shadow_mw.queues.kafka_ends import KafkaEnds
 from shadow_mw.queues.kafka_health import KafkaHealth
 from shadow_mw.queues.kafka_letters import KafkaLetter, Ledger
-from shadow_mw.queues.kafka_options import client
+from shadow_mw.queues.kafka_options import admin_options, client
 
 _POLL_SECONDS = 0.2
 _IDLE_SECONDS = 0.1
@@ -46,7 +47,8 @@ class KafkaReader:
             SettingsError: librdkafka refused one of the options.
 
         """
-        self.assignment = KafkaAssignment(topic, is_from_end=told["auto.offset.reset"] in _FROM_END)
+        ends = KafkaEnds(topic, admin_options(told["bootstrap.servers"], options), options)
+        self.assignment = KafkaAssignment(topic, ends, is_from_end=told["auto.offset.reset"] in _FROM_END)
         self.changed = threading.Condition()
         """Held where a letter is taken or withdrawn, so that it is never both."""
         self._topic = topic
@@ -107,10 +109,7 @@ class KafkaReader:
         if now >= self._commit_at:
             self._commit_at = now + _COMMIT_SECONDS
             self.assignment.commit(self._consumer, self.assignment.ledgers.values())
-        if now >= self._look_at:
-            self._look()
-            is_well = not self._health.problem and self.assignment.lag is not None
-            self._look_at = time.monotonic() + (_LOOK_SECONDS if is_well else _LOOK_AGAIN_SECONDS)
+        self._look(now)
         if self._want:
             self._fetch(self._want)
         else:
@@ -120,8 +119,8 @@ class KafkaReader:
         """Bring at most so many letters to the loop, as soon as there is one."""
         self._resume()
         messages, self._kept = self._kept[:limit], self._kept[limit:]
-        if not messages and (message := self._consumer.poll(_POLL_SECONDS)):
-            messages.append(message)
+        if not messages and (message := self._consumer.poll(_POLL_SECONDS)) is not None:
+            messages.append(message)  # one without a value is false
         self._given_up.clear()
         if messages and len(messages) < limit:
             messages += self._consumer.consume(limit - len(messages), timeout=0)
@@ -153,7 +152,7 @@ class KafkaReader:
         self._wait(_IDLE_SECONDS)
         if not self._want and time.monotonic() - self._asked_at > _PAUSE_AFTER_SECONDS:
             self._pause()
-            if message := self._consumer.poll(0):
+            if (message := self._consumer.poll(0)) is not None:
                 self._kept.append(message)
 
     def _wait(self, seconds: float) -> None:
@@ -170,27 +169,37 @@ class KafkaReader:
             self._consumer.resume([TopicPartition(self._topic, number) for number in self._paused])
             self._paused.clear()
 
-    def _look(self) -> None:
+    def _look(self, now: float) -> None:
         """See what is left, and whether the broker is there and the topic too."""
-        if self.assignment.ledgers:
-            is_answered = self.assignment.look(self._consumer)
-        else:
-            found = self._consumer.list_topics(self._topic, timeout=_LOOK_AGAIN_SECONDS)
-            if (error := found.topics[self._topic].error) is not None:
-                self._health.fail(error)
-                return
-            is_answered = self._has_joined
-        if is_answered:
+        if self.assignment.take_answer(self._consumer):
             self._health.recover()
-        elif self.assignment.ledgers:
-            self._health.is_silent()
+        if now < self._look_at:
+            return
+        is_well = not self._health.problem and self.assignment.lag is not None
+        self._look_at = now + (_LOOK_SECONDS if is_well else _LOOK_AGAIN_SECONDS)
+        if self.assignment.ledgers:
+            self.assignment.ask()
+        else:
+            self._look_for_topic()
+
+    def _look_for_topic(self) -> None:
+        """Ask for the topic while nothing is fetched, which also lets the group know when it is made."""
+        found = self._consumer.list_topics(self._topic, timeout=_LOOK_AGAIN_SECONDS)
+        if (error := found.topics[self._topic].error) is not None:
+            self._health.fail(error)
+        elif self._has_joined:
+            self.assignment.lag = 0
+            self._health.recover()
 
     def _assigned(self, _: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._has_joined = True
         self._look_at = time.monotonic()
-        with contextlib.suppress(KafkaException):  # what is not known counts as repeated
-            self.assignment.add(self._consumer, [partition.partition for partition in partitions])
-        self._health.recover()
+        try:
+            self.assignment.add([partition.partition for partition in partitions])
+        except KafkaException as error:
+            self._health.fail(error.args[0])
+        else:
+            self._health.recover()
 
     def _revoked(self, _: Consumer, partitions: Sequence[TopicPartition]) -> None:
         """Give the worker time for what it has of the partitions, then let go of them."""
