@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+import socket
+from collections.abc import Callable
 
 import pytest
 from process_fixtures import runtime, shadow, start
@@ -33,8 +32,11 @@ class Site:
 
     def app(self, **environment: str) -> Program:
         """A server with the one line in its app."""
-        command = ["-m", "uvicorn", "process_app:app", "--port", "0", "--log-level", "info"]
-        return self._start(*command, **{**self._environment, **environment})
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = ["-m", "uvicorn", "process_app:app", "--port", str(port), "--log-level", "warning"]
+        return self._start(*command, port=port, **{**self._environment, **environment})
 
     def worker(self, **environment: str) -> Program:
         program = self._start("-m", "shadow_mw", "worker", **{**self._environment, **environment})

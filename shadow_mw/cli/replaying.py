@@ -28,11 +28,11 @@ def shown(progressing: Progressing) -> Companion:
             TextColumn("{task.fields[state]}"),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("replaying", total=progressing.total, state="")
+            task = bar.add_task("replaying", total=None, state="")
             while True:
                 (shadow,) = host.snapshot().shadows
                 state = host.problem or ("" if shadow.circuit == "closed" else f"circuit {shadow.circuit}")
-                bar.update(task, completed=progressing.passed, state=state)
+                bar.update(task, total=progressing.total, completed=progressing.passed, state=state)
                 await anyio.sleep(_REFRESH_SECONDS)
 
     return companion

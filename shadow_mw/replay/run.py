@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -45,17 +45,22 @@ class _History(msgspec.Struct):
     """What is replayed, opened."""
 
     inbox: Inbox
-    total: int
+    total: Callable[[], int | None]
     left_out: Counter[str]
 
 
 class Progressing:
     """How far a replay is, for who looks at it."""
 
-    def __init__(self, total: int, chosen: Chosen) -> None:
-        """Take how many letters there are, wanted or not."""
-        self.total = total
+    def __init__(self, total: Callable[[], int | None], chosen: Chosen) -> None:
+        """Take what tells how many letters there are, wanted or not."""
+        self._total = total
         self._chosen = chosen
+
+    @property
+    def total(self) -> int | None:
+        """How many letters there are; None before that is known."""
+        return self._total()
 
     @property
     def passed(self) -> int:
@@ -127,10 +132,10 @@ def _topic(selection: Selection) -> _History:
     left_out: Counter[str] = Counter()
     history = KafkaHistory(
         selection.source,
-        since_seconds=None if selection.since_us is None else selection.since_us / 1e6,
-        until_seconds=None if selection.until_us is None else selection.until_us / 1e6,
+        since=None if selection.since_us is None else selection.since_us / 1e6,
+        until=None if selection.until_us is None else selection.until_us / 1e6,
     )
-    return _History(_Unclaimed(history, left_out), history.total, left_out)
+    return _History(_Unclaimed(history, left_out), lambda: history.total, left_out)
 
 
 def _store(reader: Reader, selection: Selection, target: Target) -> _History:
@@ -152,7 +157,7 @@ def _store(reader: Reader, selection: Selection, target: Target) -> _History:
         sealer=Sealer(service=""),
         has_path=target.has_path,
     )
-    return _History(history, history.total, history.left_out)
+    return _History(history, lambda: history.total, history.left_out)
 
 
 def _only_live(reader: Reader) -> str | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from broker import HOW, Broker, jars
+from broker_site import runtime, shadow, site, start
+
+__all__ = ["runtime", "shadow", "site", "start"]
 
 
 def _broker() -> Iterator[Broker]:
