@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn, TypeAlias, cast
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.queue_urls import kafka_address
@@ -25,7 +26,7 @@ _Ends: TypeAlias = "tuple[int, int] | None"
 
 
 class KafkaHistory:
-    """Reads a topic from one moment to another, or to where it ended at the start. Used on one event loop only."""
+    """Reads a topic from one moment to another, or to where it ended. Used on one event loop only."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class KafkaHistory:
             self._total = await asyncio.get_running_loop().run_in_executor(self._thread, self._find)
 
     async def take(self, limit: int) -> Sequence[HistoryLetter]:
-        """The next letters, at least one and at most `limit`; none at the end. A cancelled call loses none."""
+        """The next letters, one to `limit`; none at the end. A cancelled call loses none."""
         await self.open()
         loop = asyncio.get_running_loop()
         while not self._line:
@@ -114,15 +115,13 @@ class KafkaHistory:
         try:
             found = self._consumer.list_topics(self._address.topic, timeout=_ANSWER_SECONDS)
             topic = found.topics[self._address.topic]
-            if topic.error is not None:
-                raise KafkaException(topic.error)
-            return self._assign(list(topic.partitions))
+            return self._assign(list(topic.partitions)) if topic.error is None else self._fail(topic.error)
         except KafkaException as error:
-            self._health.fail(error.args[0])
-            self._refuse()
+            self._fail(error.args[0])
 
-    def _refuse(self) -> NoReturn:
-        raise SettingsError(f"SHADOW_QUEUE: {self._health.problem}")
+    def _fail(self, error: KafkaError) -> NoReturn:
+        self._health.fail(error)
+        raise SettingsError(f"SHADOW_QUEUE: {self._health.problem}") from None
 
     def _assign(self, numbers: Sequence[int]) -> int:
         ends = {number: self._ends(number) for number in numbers}
@@ -137,8 +136,7 @@ class KafkaHistory:
         partition = TopicPartition(self._address.topic, number)
         ends = cast(_Ends, self._consumer.get_watermark_offsets(partition, timeout=_ANSWER_SECONDS))
         if ends is None:
-            self._health.is_silent()
-            self._refuse()
+            self._fail(KafkaError(KafkaError.REQUEST_TIMED_OUT))
         return ends
 
     def _offsets(
@@ -147,7 +145,7 @@ class KafkaHistory:
         """The offsets of the first messages from a moment on, at most the ends."""
         if moment is None or not ends:
             return without
-        milliseconds = max(0, -int(-moment * 1000 // 1))
+        milliseconds = max(0, math.ceil(moment * 1000))
         asked = [TopicPartition(self._address.topic, number, milliseconds) for number in ends]
         found = self._consumer.offsets_for_times(asked, timeout=_ANSWER_SECONDS)
         return {
@@ -158,7 +156,7 @@ class KafkaHistory:
         }
 
     def _fetch(self, limit: int) -> list[HistoryLetter]:
-        """At most so many letters, as soon as there is one; none where all have come, or when it is stopped."""
+        """At most so many letters, as soon as there is one; none at the end, or when it is stopped."""
         while self._stops and not self._is_stopping:
             if (first := self._consumer.poll(_POLL_SECONDS)) is None:
                 continue

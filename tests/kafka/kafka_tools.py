@@ -33,7 +33,7 @@ class Reports:
         self.buckets: dict[str, Bucket | None] = {}
         self.longest_seconds = 0.0
         self.sent = 0
-        self._sender = sender
+        self.sender = sender
 
     def send(self, what: Envelope) -> None:
         is_back = False
@@ -44,7 +44,7 @@ class Reports:
             self.buckets[what.id] = bucket
 
         began = time.perf_counter()
-        self._sender.send(what, report)
+        self.sender.send(what, report)
         self.longest_seconds = max(self.longest_seconds, time.perf_counter() - began)
         is_back = True
         self.sent += 1
@@ -85,7 +85,7 @@ class OtherWorker:
             text=True,
         )
 
-    def __enter__(self) -> OtherWorker:
+    def __enter__(self) -> OtherWorker:  # noqa: PYI034 (Self is of Python 3.11)
         return self
 
     def __exit__(self, *_: object) -> None:

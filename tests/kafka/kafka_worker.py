@@ -1,4 +1,4 @@
-"""A worker for tests: takes three letters, waits until they are withdrawn, and acknowledges them all the same."""
+"""A worker for tests: takes three letters, waits until they are withdrawn, and acknowledges them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import asyncio
 import json
 import sys
 
+from broker import soon
+
 from shadow_mw.queues.kafka_inbox import KafkaInbox
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 async def main(queue: str, options: dict[str, str]) -> None:
@@ -14,16 +21,15 @@ async def main(queue: str, options: dict[str, str]) -> None:
     letters = []
     while len(letters) < 3:
         letters += await inbox.take(3)
-    print("took", len(letters), flush=True)
+    say(f"took {len(letters)}")
     asking = asyncio.create_task(inbox.take(3))
-    while not all(letter.is_withdrawn for letter in letters):
-        await asyncio.sleep(0.02)
-    print("withdrawn", len(letters), flush=True)
+    await soon(lambda: all(letter.is_withdrawn for letter in letters), "letters withdrawn")
+    say(f"withdrawn {len(letters)}")
     for letter in letters:
         letter.acknowledge()
     asking.cancel()
     await inbox.aclose(10)
-    print("acknowledged", flush=True)
+    say("acknowledged")
 
 
 asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))

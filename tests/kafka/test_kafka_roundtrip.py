@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from broker import Broker, soon
@@ -92,10 +93,8 @@ def test_a_cancelled_take_loses_nothing(broker: Broker, wait_seconds: float):
                 reports.send(envelope(number))
                 await asyncio.wait([waiting], timeout=wait_seconds)
                 waiting.cancel()
-                try:
+                with contextlib.suppress(asyncio.CancelledError):
                     found += ids(await waiting)
-                except asyncio.CancelledError:
-                    pass
             found += ids(await take(inbox, 5 - len(found)))
             assert found == [f"e{number}" for number in range(5)]
 
