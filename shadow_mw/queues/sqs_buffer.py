@@ -139,7 +139,13 @@ class Buffer:
                 self._settle(item, "queue_full")
             told, self._told = self._told, []
             self._changed.notify_all()
-        self._report(told)
+        self.report(told)
+
+    def report(self, told: Sequence[tuple[Report, Bucket | None]]) -> None:
+        """Tell each how it ended, whatever one of them does then."""
+        for report, bucket in told:
+            with self._guard:
+                report(bucket)
 
     def _is_due(self) -> bool:
         now = time.monotonic()
@@ -181,9 +187,4 @@ class Buffer:
         told, self._told = self._told, []
         if told and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
-                self._loop.call_soon_threadsafe(self._report, told)
-
-    def _report(self, told: Sequence[tuple[Report, Bucket | None]]) -> None:
-        for report, bucket in told:
-            with self._guard:
-                report(bucket)
+                self._loop.call_soon_threadsafe(self.report, told)

@@ -14,7 +14,7 @@ import msgspec
 
 from shadow_mw.exceptions import MissingExtraError, SettingsError
 from shadow_mw.queue_urls import SQSAddress
-from shadow_mw.queues.sqs_errors import explained, is_passing, plain
+from shadow_mw.queues.sqs_errors import ServiceError, explained, is_passing, is_too_long, plain
 
 #: How long the service may wait for a message to come, the longest that it allows.
 POLL_SECONDS = 20
@@ -35,6 +35,11 @@ class Failure(msgspec.Struct, frozen=True):
     code: str
     is_final: bool
     """True where the same again would fail again."""
+
+    @property
+    def is_too_long(self) -> bool:
+        """True where a smaller message would be taken."""
+        return is_too_long(self.code)
 
 
 class SQSClient:
@@ -57,6 +62,7 @@ class SQSClient:
         self._endpoint_url = endpoint_url.rstrip("/")
         self._region = address.region or _region_around()
         self._lock = threading.Lock()
+        self._session: Any = None
         self._clients: dict[str, Any] = {}
         self._url = address.url
         if not self._region:
@@ -83,12 +89,21 @@ class SQSClient:
     def ask_batch(self, operation: str, entries: Sequence[dict[str, Any]]) -> list[Failure]:
         """The entries that an operation on at most ten of them did not do; `Id` is given here.
 
+        Where one entry spoils the batch they are asked for one by one.
+
         Raises:
-            ServiceError: it did none of them.
+            ServiceError: it did none of them, or they are too long together.
 
         """
         numbered = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
-        answer = self.ask(operation, Entries=numbered)
+        try:
+            answer = self.ask(operation, Entries=numbered)
+        except ServiceError as error:
+            if not error.is_of_request or error.is_too_long:
+                raise
+            if len(entries) > 1:
+                return self._ask_each(operation, entries)
+            return [Failure(0, error.code, is_final=True)]
         return [_failure(entry) for entry in answer.get("Failed") or ()]
 
     def ask_bucket(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -133,6 +148,12 @@ class SQSClient:
         with self._sentences(operation):
             return dict(getattr(self._client(kind), operation)(**parameters))
 
+    def _ask_each(self, operation: str, entries: Sequence[dict[str, Any]]) -> list[Failure]:
+        found: list[Failure] = []
+        for index, entry in enumerate(entries):
+            found += [Failure(index, one.code, one.is_final) for one in self.ask_batch(operation, [entry])]
+        return found
+
     @contextlib.contextmanager
     def _sentences(self, operation: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -148,7 +169,8 @@ class SQSClient:
                 where=self._endpoint_url or _origin(self.address) or f"AWS in {self._region}",
             )
             if told.is_of_credentials:
-                self.close()  # a client never looks again for credentials that it did not find
+                self._session = None  # neither it nor its clients ever look again for other credentials
+                self.close()
             raise told from None
 
     def _client(self, kind: str) -> Any:
@@ -174,7 +196,7 @@ class SQSClient:
             s3={"addressing_style": "path"} if endpoint_url else None,
         )
         # A session of our own: boto3's default one may not be used by two threads at a time.
-        session = boto3.session.Session(region_name=self._region)
+        session = self._session = self._session or boto3.session.Session(region_name=self._region)
         return session.client(service, endpoint_url=endpoint_url or None, config=config)
 
 

@@ -147,8 +147,9 @@ class Errands:
 
     def _round(self) -> bool:
         """Each errand once; True when one of them failed."""
-        errands = (self._delete, self._bury, self._release, self._look)
+        errands = (self._delete, self._bury, self._release)
         failed = [errand for errand in errands if not self._is_done(errand)]
+        self._look()
         self._drop()
         if not failed:
             self.trouble.ended()
@@ -204,19 +205,21 @@ class Errands:
         entries: list[dict[str, Any]] = [
             {"ReceiptHandle": letter.receipt, "VisibilityTimeout": seconds} for letter, seconds in batch
         ]
-        try:
-            self._client.ask_batch("change_message_visibility_batch", entries)
-        except ServiceError as error:
-            if not error.is_of_request:  # else they come by themselves when their time is over
-                raise
+        self._client.ask_batch("change_message_visibility_batch", entries)
         with self._changed:
             for _ in batch:
                 self._released.popleft()
 
     def _look(self) -> None:
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _LOOK_SECONDS
+        """See how many messages wait; that this can't be known now holds up nothing."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        try:
             self._facts.refresh()
+        except ServiceError as error:
+            self._facts.waiting = None
+            _log.debug("the lag is not known: %s", error)
 
     def _drop(self) -> None:
         """Delete what was claimed, once: what is left is for the bucket's lifecycle rule."""

@@ -77,6 +77,11 @@ class ServiceError(ShadowMWError):
         return self.code in _REQUEST
 
     @property
+    def is_too_long(self) -> bool:
+        """True where a smaller message, or fewer of them, would be taken."""
+        return is_too_long(self.code)
+
+    @property
     def is_missing_object(self) -> bool:
         """True where there is no such object in the bucket."""
         return self.code in _NO_OBJECT

@@ -24,9 +24,9 @@ from shadow_mw.queues.sqs_envelope import (
     encode,
     group_of,
 )
-from shadow_mw.queues.sqs_errors import ServiceError, is_too_long
+from shadow_mw.queues.sqs_errors import ServiceError
 from shadow_mw.queues.sqs_trouble import Trouble
-from shadow_mw.records import Envelope
+from shadow_mw.records import Bucket, Envelope
 
 _SIZE = 10_000
 _SIZE_BYTES = 32 * 2**20
@@ -89,7 +89,8 @@ class SQSSender:
                 if self._thread is None:
                     self._start()
                 return
-        asyncio.get_running_loop().call_soon(report, "queue_full")
+        full: Bucket = "queue_full"
+        asyncio.get_running_loop().call_soon(self._buffer.report, [(report, full)])
 
     async def aclose(self, seconds: float) -> None:
         """Bring what waits to SQS within so many seconds, report the rest as `queue_full`, and end."""
@@ -215,26 +216,27 @@ class _Postman:
     def _failed(self, item: Item, failure: Failure) -> None:
         self._trouble.began(f"a part of a batch was not taken ({failure.code})")
         if failure.is_final:
-            self._buffer.settle([item], "too_large" if is_too_long(failure.code) else "queue_full")
+            self._buffer.settle([item], "too_large" if failure.is_too_long else "queue_full")
         elif self._client.address.is_fifo:
             self._is_down = True  # what is behind it may not overtake it
 
     def _refused(self, load: Sequence[Item], error: ServiceError) -> None:
         """Deal with a batch of which nothing was taken."""
         is_large = sum(_size(item) for item in load) > OLD_LIMIT_BYTES
-        if is_too_long(error.code) and is_large and self._limit_bytes > OLD_LIMIT_BYTES:
+        if not error.is_too_long:
+            self._is_down = True
+        elif is_large and self._limit_bytes > OLD_LIMIT_BYTES:
             self._limit_bytes = OLD_LIMIT_BYTES
             for item in load:
                 item.parcel = None
-        elif error.is_of_request and len(load) > 1:
+            return
+        elif len(load) > 1:
             for half in (load[: len(load) // 2], load[len(load) // 2 :]):
                 self._send(half)
+            return
         else:
-            self._trouble.began(str(error))
-            if error.is_of_request:
-                self._buffer.settle(load, "too_large" if is_too_long(error.code) else "queue_full")
-            else:
-                self._is_down = True
+            self._buffer.settle(load, "too_large")
+        self._trouble.began(str(error))
 
     def _entry(self, item: Item) -> dict[str, Any]:
         parcel, envelope = item.parcel, item.envelope

@@ -7,11 +7,13 @@ import contextlib
 import json
 import logging
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 from sqs_mail import Reports, envelope, send, sending, soon, take, taking
-from sqs_servers import PATIENCE_SECONDS, REGION, Queue, Service, until
+from sqs_servers import PATIENCE_SECONDS, REGION, Queue, Service
 
 from shadow_mw.queue_urls import sqs_address
 from shadow_mw.queues.sqs_inbox import SQSInbox
@@ -79,8 +81,9 @@ def test_no_more_is_received_than_was_asked_for(service: Service):
                 assert 1 <= len(letters) <= limit
                 assert before <= queue.counts()[1] <= before + limit
             # What was asked for and came late is on the shelf, and goes first.
-            letters += await take(inbox, 10)
-        assert queue.counts()[0] == 30
+            letters = await take(inbox, 10)
+            assert len(letters) == len({letter.message_id for letter in letters})
+        assert sum(queue.counts()) == 30
 
     asyncio.run(main())
 
@@ -109,11 +112,12 @@ def test_a_fifo_queue_keeps_the_order_of_a_request_and_takes_nothing_twice(servi
     sent = [envelope(number, key="one request") for number in range(25)]
 
     async def main() -> None:
-        await send(queue, [*sent, *sent])
+        await send(queue, sent)
+        await send(queue, sent)
         async with taking(queue) as inbox:
             letters = []
             while len(letters) < len(sent):
-                for letter in await take(inbox, 1):
+                for letter in await asyncio.wait_for(inbox.take(10), PATIENCE_SECONDS):
                     letters.append(letter)
                     letter.acknowledge()
             assert [letter.envelope for letter in letters] == sent
@@ -265,6 +269,37 @@ def test_stop_ends_a_take_at_once_and_releases_what_comes_after_it(service: Serv
     assert queue.counts() == (1, 0)
 
 
+ENDING = """
+import asyncio, sys
+from shadow_mw.queue_urls import sqs_address
+from shadow_mw.queues.sqs_inbox import SQSInbox
+
+async def main():
+    inbox = SQSInbox(sqs_address(sys.argv[1]), endpoint_url=sys.argv[2])
+    task = asyncio.create_task(inbox.take(5))
+    while not inbox._receivers._reserved or inbox.lag is None:
+        await asyncio.sleep(0.01)
+    inbox.stop()
+    assert await task == ()
+    await inbox.aclose(5)
+    print("over")
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_ends_without_waiting_for_a_message(service: Service):
+    queue = service.new_queue()
+    command = [sys.executable, "-c", ENDING, f"sqs://{REGION}/{queue.name}", service.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "over\n"
+        began = time.monotonic()
+        _, said = child.communicate(timeout=PATIENCE_SECONDS)
+        assert time.monotonic() - began < 15
+    assert (child.returncode, said) == (0, "")
+
+
 def test_a_close_without_a_take_or_a_send_asks_nobody():
     class Nowhere:
         address = sqs_address("http://127.0.0.1:9/1/nowhere")
@@ -342,4 +377,3 @@ def test_our_calls_are_not_in_the_log_of_an_app_that_logs_everything(service: Se
     caplog.clear()
     queue.counts()
     assert any(record.name.startswith("botocore") for record in caplog.records)
-    until(lambda: True)
