@@ -102,7 +102,6 @@ def make_inbox(settings: Settings) -> Inbox:
         sqs_address(settings.queue),
         endpoint_url=settings.sqs_endpoint_url,
         bucket=settings.sqs_bucket,
-        drain_seconds=settings.drain_seconds,
     )
 
 

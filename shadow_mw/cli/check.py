@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 SUMMARY = "print the settings in force and try every target, the store and the OTLP endpoint"
 DESCRIPTION = (
     "Print every setting with its value and origin, then try what they name: each target (a marked OPTIONS "
-    "request, never a prediction), the store, the comparator and the OTLP endpoint. Exits with 1 when "
-    "something does not answer."
+    "request, never a prediction), the broker, the store, the comparator and the OTLP endpoint. Exits with 1 "
+    "when something does not answer."
 )
 
 

@@ -1,4 +1,4 @@
-"""What `shadow-mw check` tries: targets, store, comparator, OTLP endpoint; no prediction is asked for."""
+"""What `shadow-mw check` tries: targets, queue, store, comparator, OTLP; no prediction is asked for."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
-import msgspec
 
 from shadow_mw.assembly.stores import reach
+from shadow_mw.cli.finding import Finding
+from shadow_mw.cli.queue_probe import probe_queue
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.exceptions import SettingsError, ShadowMWError, ShadowUnreachable, StoreError
 from shadow_mw.settings import Settings
@@ -31,21 +32,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _GRPC_PORT = 4317
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """What one check found."""
-
-    is_ok: bool
-    sentence: str
-
-    def __str__(self) -> str:
-        """One line: `ok` or `FAIL`, then the sentence."""
-        return f"{'ok  ' if self.is_ok else 'FAIL'} {self.sentence}"
-
-
 def probe_all(settings: Settings) -> list[Finding]:
     """Try everything that the settings and the `OTEL_*` variables name."""
     deadline_seconds = min(settings.timeout_seconds, _LONGEST_PROBE_SECONDS)
     findings = anyio.run(_probe_targets, settings.targets, deadline_seconds)
+    findings.extend(probe_queue(settings, deadline_seconds))
     findings.append(probe_store(settings.store))
     findings.append(probe_comparator(settings))
     findings.extend(_probe_otlp(deadline_seconds))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from broker_site import runtime, shadow, site, start
 from sqs_servers import (
     HOW_ELASTICMQ,
     REGION,
@@ -13,6 +14,8 @@ from sqs_servers import (
     running_elasticmq,
     running_moto,
 )
+
+__all__ = ["runtime", "shadow", "site", "start"]
 
 
 @pytest.fixture(scope="session", autouse=True)
