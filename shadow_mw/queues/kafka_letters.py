@@ -71,6 +71,7 @@ class HistoryLetter:
     envelope: Envelope
     may_be_repeated: bool = True
     is_withdrawn: bool = False
+    flaw: str = ""
 
     def acknowledge(self) -> None:
         """Do nothing: the broker keeps it for the workers' sake."""

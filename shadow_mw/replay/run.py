@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,6 +26,9 @@ from shadow_mw.replay.store_history import Recorded, StoreHistory
 from shadow_mw.settings import Settings
 from shadow_mw.snapshots import Statistics
 from shadow_mw.targets import Target
+
+if TYPE_CHECKING:
+    from shadow_mw.queues.kafka_history import KafkaHistory
 
 #: What records and spans of a replay call their queue.
 QUEUE = "replay:"
@@ -171,17 +174,15 @@ def _only_live(reader: Reader) -> str | None:
 class _Unclaimed:
     """A history of a topic: what can't be opened is counted and left where it is."""
 
-    def __init__(self, inbox: Inbox, left_out: Counter[str]) -> None:
+    lag: int | None = None
+
+    def __init__(self, inbox: KafkaHistory, left_out: Counter[str]) -> None:
         self._inbox = inbox
         self._left_out = left_out
 
     @property
     def problem(self) -> str:
         return self._inbox.problem
-
-    @property
-    def lag(self) -> int | None:
-        return self._inbox.lag
 
     async def take(self, limit: int) -> Sequence[Recorded]:
         return [Recorded(letter.envelope, self._refused) for letter in await self._inbox.take(limit)]
