@@ -43,6 +43,9 @@ _HELD = 500
 class Offered:
     """A delivery that is made from nothing, and gives its room back."""
 
+    is_kept = is_withdrawn = False
+    settled: frozenset[str] = frozenset()
+
     def __init__(self, room: asyncio.Semaphore) -> None:
         self._room = room
         self.message = _exchange()

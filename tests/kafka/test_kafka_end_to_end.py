@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from broker import Broker
 from otlp_receiver import OTLPReceiver
-from process_tools import Program, comparisons, tallies, until
+from process_tools import App, Program, comparisons, tallies, until
 from stub_shadow import Asked, Reply, StubShadow
+
+from shadow_mw.queues.mirror_process import MirrorProcess
 
 NOISE = ("Traceback", "never awaited", "was destroyed")
 REQUESTS = 300
@@ -246,3 +248,26 @@ def test_the_shadow_joins_productions_trace_or_links_to_it(
     assert (asked.trace_id == production.trace_id) == (trace == "same")
     assert asked.attributes["shadow_mw.queue"] == here.queue
     assert asked.attributes["shadow_mw.production.prediction"] == "[1]"
+
+
+def test_drain_waits_until_the_broker_has_everything(broker: Broker, shadow: StubShadow, runtime: Any):
+    topic = broker.new_topic(2)
+    app = App(shadow.url, queue=broker.queue(topic))
+    app.ask(times=20)
+    assert app.installation.drain(60)
+    assert len(broker.contents(topic)) == 20
+    app.installation.close()
+
+
+def test_where_no_process_can_be_started_a_thread_of_the_app_sends(
+    broker: Broker, shadow: StubShadow, runtime: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(MirrorProcess, "is_possible", staticmethod(lambda: False))
+    topic = broker.new_topic(2)
+    app = App(shadow.url, queue=broker.queue(topic))
+    app.ask(times=20)
+    assert app.installation.drain(60)
+    assert len(broker.contents(topic)) == 20
+    assert app.counts() == {}
+    app.installation.close()
+    assert runtime.mirrors() == []
