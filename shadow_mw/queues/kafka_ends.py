@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from shadow_mw.queues.kafka_options import client
@@ -73,4 +73,7 @@ class KafkaEnds:
 
 
 def _offsets(futures: Mapping[int, Future[ListOffsetsResultInfo]]) -> dict[int, int]:
-    return {number: future.result(0).offset for number, future in futures.items()}
+    offsets = {number: future.result(0).offset for number, future in futures.items()}
+    if min(offsets.values(), default=0) < 0:  # how the client says that the time is up
+        raise KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))
+    return offsets

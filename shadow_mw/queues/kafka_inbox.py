@@ -61,6 +61,7 @@ class KafkaInbox:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
         self._is_stopping = False
+        self._is_closing = False
 
     def __repr__(self) -> str:
         """Name the topic."""
@@ -97,6 +98,9 @@ class KafkaInbox:
 
     async def aclose(self, seconds: float) -> None:
         """Tell the broker what was acknowledged, within so many seconds, and leave."""
+        if self._is_closing:
+            return
+        self._is_closing = True
         self.stop()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.queue_urls import KAFKA_PREFIX
@@ -64,7 +64,7 @@ _ALIASES = {
 }
 #: Names that hold underscores, of those that can be set as text.
 _UNDERSCORED = ("log_level",)
-_SECRETS = ("password", "passphrase", "secret", ".pem", "sasl.oauthbearer.config", "sasl.username")
+_SECRETS = ("password", "passphrase", "secret", ".pem", "sasl.oauthbearer.config")
 _HIDDEN = "***"
 
 
@@ -136,6 +136,18 @@ def client(
         return kind({**told, **callbacks}, logger=KafkaLog())
     except (KafkaException, TypeError, ValueError) as error:
         raise SettingsError(_complaint(error, options)) from None  # its frames hold passwords
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Make a client of each kind and forget it: for a start that is to fail where a later one would.
+
+    Raises:
+        SettingsError: an option is not the user's to set, or librdkafka refused it.
+
+    """
+    nowhere = "127.0.0.1:1"
+    client(Producer, producer_options(nowhere, options), options)
+    client(Consumer, consumer_options(nowhere, options), options).close()
 
 
 def _option(rest: str) -> str:

@@ -28,6 +28,7 @@ _MOST_AT_ONCE = 256
 _GRACE_SECONDS = 2.0
 _LOOK_SECONDS = 2.0
 _SILENT_SECONDS = 5.0
+_MEND_SECONDS = 10.0
 _PURGED = ("_PURGE_QUEUE", "_PURGE_INFLIGHT")
 
 
@@ -52,6 +53,8 @@ class KafkaProducer:
         self._reports: deque[tuple[Report, Bucket | None]] = deque()
         self._is_due = False
         self._is_broken = False
+        self._mend_at = 0.0
+        self._outdated: deque[Producer] = deque()
         self._closes_at: float | None = None
         self._look_at = 0.0
         self._moved_at = 0.0
@@ -92,9 +95,10 @@ class KafkaProducer:
 
     async def aclose(self, seconds: float) -> None:
         """Send what waits within so many seconds, report the rest as `queue_full`, and end the thread."""
-        if self._closes_at is None:
+        is_first = self._closes_at is None
+        if is_first:
             self._closes_at = time.monotonic() + seconds
-        if self._thread is not None:
+        if is_first and self._thread is not None:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), seconds + 2 * _GRACE_SECONDS)
         while self._reports:
@@ -132,8 +136,7 @@ class KafkaProducer:
             while self._closes_at is None:
                 self._poll(_POLL_SECONDS)
                 self._look()
-                if self._is_broken:
-                    self._replace()
+                self._mend()
             self._end(self._closes_at - time.monotonic())
             self._loop.call_soon_threadsafe(self._ended.set)
 
@@ -165,23 +168,32 @@ class KafkaProducer:
                 self._client.list_topics(self._topic, timeout=1.0)
             self._look_at = now + _LOOK_SECONDS
 
-    def _replace(self) -> None:
+    def _mend(self) -> None:
         """Begin anew where an idempotent producer has lost its place, and would send nothing more."""
-        self._purge()
-        self._client = self._made()
-        self._is_broken = False
+        if self._is_broken and time.monotonic() >= self._mend_at:
+            self._is_broken = False
+            self._mend_at = time.monotonic() + _MEND_SECONDS
+            self._loop.call_soon_threadsafe(self._replace)
+        while self._outdated:
+            self._purge(self._outdated.popleft())
+
+    def _replace(self) -> None:
+        """Done on the loop, so that nothing is given to the old one any more when it is purged."""
+        if self._client is not None and self._closes_at is None:
+            self._outdated.append(self._client)
+            self._client = self._made()
 
     def _end(self, seconds: float) -> None:
         assert self._client is not None
         self._client.flush(max(0.0, seconds))
-        self._purge()
+        for each in (*self._outdated, self._client):
+            self._purge(each)
         self._client = None
 
-    def _purge(self) -> None:
-        assert self._client is not None
-        if len(self._client):
-            self._client.purge()
-            self._client.flush(_GRACE_SECONDS)
+    def _purge(self, producer: Producer) -> None:
+        if len(producer):
+            producer.purge()
+            producer.flush(_GRACE_SECONDS)
         self._tell()
 
     def _heard(self, error: KafkaError) -> None:

@@ -171,8 +171,12 @@ class KafkaReader:
 
     def _look(self, now: float) -> None:
         """See what is left, and whether the broker is there and the topic too."""
-        if self.assignment.take_answer(self._consumer):
-            self._health.recover()
+        try:
+            if self.assignment.take_answer(self._consumer):
+                self._health.recover()
+        except KafkaException as error:
+            self._look_for_topic()  # the better reason, if it is one
+            raise error from None
         if now < self._look_at:
             return
         is_well = not self._health.problem and self.assignment.lag is not None
@@ -186,8 +190,8 @@ class KafkaReader:
         """Ask for the topic while nothing is fetched, which also lets the group know when it is made."""
         found = self._consumer.list_topics(self._topic, timeout=_LOOK_AGAIN_SECONDS)
         if (error := found.topics[self._topic].error) is not None:
-            self._health.fail(error)
-        elif self._has_joined:
+            raise KafkaException(error)
+        if self._has_joined and not self.assignment.ledgers:
             self.assignment.lag = 0
             self._health.recover()
 

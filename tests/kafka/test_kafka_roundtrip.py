@@ -7,6 +7,7 @@ import contextlib
 
 import pytest
 from broker import Broker, soon
+from confluent_kafka import KafkaError
 from kafka_tools import envelope, ids, sending, take, taking
 
 from shadow_mw.records import Envelope
@@ -130,6 +131,24 @@ def test_an_envelope_that_is_too_large_is_reported_so(broker: Broker):
             reports.send(envelope(3))
             await reports.all()
             assert reports.buckets == {"e1": "too_large", "e2": "too_large", "e3": None}
+
+    asyncio.run(main())
+
+
+def test_a_producer_that_has_lost_its_place_is_replaced(broker: Broker):
+    """What librdkafka calls a fatal error of an idempotent producer can't be brought about from outside."""
+    topic = broker.new_topic()
+
+    async def main() -> None:
+        async with sending(broker.queue(topic), linger_ms="60000") as reports:
+            reports.send(envelope(0))
+            first = reports.sender._producer._client
+            reports.sender._producer._heard(KafkaError(KafkaError._FATAL, "it lost its place", fatal=True))
+            await soon(lambda: reports.sender._producer._client is not first, "another producer")
+            await reports.all()
+            assert reports.buckets == {"e0": "queue_full"}
+            reports.send(envelope(1))
+        assert reports.buckets["e1"] is None
 
     asyncio.run(main())
 
