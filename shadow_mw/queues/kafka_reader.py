@@ -198,8 +198,11 @@ class KafkaReader:
     def _assigned(self, _: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._has_joined = True
         self._look_at = time.monotonic()
+        numbers = [partition.partition for partition in partitions]
+        # One that was paused when it was lost comes back paused, whatever became of it meanwhile.
+        self._paused.update(numbers)
         try:
-            self.assignment.add([partition.partition for partition in partitions])
+            self.assignment.add(numbers)
         except KafkaException as error:
             self._health.fail(error.args[0])
         else:

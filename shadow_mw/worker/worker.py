@@ -145,6 +145,9 @@ class Worker:
         self._release_if_settled(pending)
 
     async def _deal(self, lane: Lane, pending: Pending) -> None:
+        if pending.is_withdrawn:
+            self._give_up(pending, lane)
+            return
         waited_seconds = pending.waited_seconds(time.time())
         outcome, span = await lane.ask(pending.request, lambda: pending.spans, waited_seconds)
         if outcome.outcome == POSTPONED:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -140,8 +143,6 @@ def test_workers_come_and_go_under_load(site: Any, broker: Broker, topic: str, s
 
 
 def test_a_shadow_that_is_down_is_waited_for(site: Any, broker: Broker, topic: str):
-    import socket
-
     with socket.socket() as place:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(("127.0.0.1", 0))
@@ -271,3 +272,48 @@ def test_where_no_process_can_be_started_a_thread_of_the_app_sends(
     assert app.counts() == {}
     app.installation.close()
     assert runtime.mirrors() == []
+
+
+def test_those_who_watch_a_worker_see_its_lag_and_why_it_is_not_ready(site: Any, victim: Broker, gate: Gate):
+    topic = victim.new_topic(1)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with StubShadow(gate) as shadow:
+        here = site(victim.queue(topic), shadow.url)
+        app = here.app()
+        worker = here.worker(SHADOW_WORKER_LISTEN=f"127.0.0.1:{port}", SHADOW_QUEUE_SIZE="8")
+        app.ask_many(40)
+        shadow.wait_for(8, 60)
+        until(lambda: "shadow_mw_queue_lag 40.0" in metrics(port), lambda: metrics(port))
+        assert watched(port, "/healthz") == (200, b"ok\n")
+        assert watched(port, "/readyz")[0] == 200
+        assert len(shadow.asked) == 8, "no more is taken than there is room for"
+        victim.kill()
+        _, body = until(
+            lambda: (found := watched(port, "/readyz"))[0] == 503 and found, "the worker's complaint"
+        )
+        assert json.loads(body)["why"].startswith("no broker answers")
+        gate.is_open.set()
+        victim.start()
+        compared_once(app.store, 40)
+        until(lambda: watched(port, "/readyz")[0] == 200, "the worker ready again")
+        until(lambda: "shadow_mw_queue_lag 0.0" in metrics(port), lambda: metrics(port))
+        ended(app, worker)
+
+
+def watched(port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except ConnectionRefusedError:
+        return 0, b""
+    finally:
+        connection.close()
+
+
+def metrics(port: int) -> str:
+    """The page of metrics, without labels of the scope."""
+    return re.sub(r"\{otel_scope[^}]*\}", "", watched(port, "/metrics")[1].decode())
