@@ -92,6 +92,10 @@ class KafkaAssignment:
         self._count()
         return True
 
+    def close(self) -> None:
+        """Give the connection back over which the broker is asked."""
+        self._ends.close()
+
     def _unknown(self) -> list[int]:
         return [ledger.partition for ledger in self.ledgers.values() if ledger.position is None]
 

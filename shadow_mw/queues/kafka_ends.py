@@ -62,6 +62,10 @@ class KafkaEnds:
         wait((*starts.values(), *ends.values()), 2 * _ANSWER_SECONDS)
         return _offsets(starts), _offsets(ends)
 
+    def close(self) -> None:
+        """Give the connection back; an open question is forgotten."""
+        self._starts, self._ends, self._client = {}, {}, None
+
     def _asked(
         self, asking: AdminClient, numbers: Iterable[int], spec: OffsetSpec
     ) -> dict[int, Future[ListOffsetsResultInfo]]:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from shadow_mw.exceptions import SettingsError
+from shadow_mw.guard import Guard
 from shadow_mw.queues.kafka_health import KafkaHealth
 from shadow_mw.queues.kafka_letters import RawHeaders
 from shadow_mw.queues.kafka_options import client, producer_options
@@ -46,6 +47,7 @@ class KafkaProducer:
         self._options = options
         self._told = producer_options(brokers, options)
         self._health = KafkaHealth(f"sending to the Kafka topic {topic}", brokers, topic)
+        self._guard = Guard(f"sending to the Kafka topic {topic}")
         self._client: Producer | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -132,12 +134,13 @@ class KafkaProducer:
             asyncio.get_running_loop().call_soon(self._hand_over)
 
     def _run(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for a report
-            while self._closes_at is None:
+        while self._closes_at is None and not self._loop.is_closed():
+            with self._guard:
                 self._poll(_POLL_SECONDS)
                 self._look()
                 self._mend()
-            self._end(self._closes_at - time.monotonic())
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for a report
+            self._end((self._closes_at or 0.0) - time.monotonic())
             self._loop.call_soon_threadsafe(self._ended.set)
 
     def _poll(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from shadow_mw.guard import Guard
 from shadow_mw.queues.kafka_assignment import KafkaAssignment
 from shadow_mw.queues.kafka_ends import KafkaEnds
 from shadow_mw.queues.kafka_health import KafkaHealth
@@ -52,6 +53,7 @@ class KafkaReader:
         self.changed = threading.Condition()
         """Held where a letter is taken or withdrawn, so that it is never both."""
         self._topic = topic
+        self._guard = Guard(f"reading from the Kafka topic {topic}")
         self._health = health
         self._drain_seconds = drain_seconds
         self._arrived = arrived
@@ -90,17 +92,22 @@ class KafkaReader:
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
         while self._closes_at is None:
-            self._go_on()
-        with contextlib.suppress(KafkaException):
+            with self._guard:
+                self._go_on()
+                continue
+            self._health.say("broken", "an error of ours, which is in the log")
+            self._rest()
+        with self._guard:
             self._leave(self._closes_at)
         self._consumer.close()
+        self.assignment.close()
 
     def _go_on(self) -> None:
         try:
             self._step()
         except KafkaException as error:
             self._health.fail(error.args[0])
-            self._wait(_LOOK_AGAIN_SECONDS)
+            self._rest()
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -130,7 +137,7 @@ class KafkaReader:
                 self._want = 0
             self._arrived(letters)
         elif messages:
-            self._wait(_IDLE_SECONDS)  # errors only, and there may be more of them
+            self._rest()  # errors only, and there may be more of them
 
     def _letter(self, message: Message) -> KafkaLetter | None:
         """The letter in a message; None for an error, and for what was given up while it was fetched."""
@@ -158,6 +165,11 @@ class KafkaReader:
     def _wait(self, seconds: float) -> None:
         with self.changed:
             self.changed.wait_for(lambda: self._want or self._closes_at is not None, seconds)
+
+    def _rest(self) -> None:
+        """Wait after an error, whoever asks."""
+        with self.changed:
+            self.changed.wait_for(lambda: self._closes_at is not None, _LOOK_AGAIN_SECONDS)
 
     def _pause(self) -> None:
         if flowing := self.assignment.ledgers.keys() - self._paused:
