@@ -123,8 +123,10 @@ class Keeper:
     def _is_over(self) -> bool:
         if not self._is_closing:
             return False
-        is_late = time.monotonic() >= self._deadline
-        return is_late or self._outbox.is_empty() or not self._reach.is_coming
+        return self._is_late() or self._outbox.is_empty() or not self._reach.is_coming
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._deadline
 
     def _hold(self) -> float:
         """Connect and serve one connection to its end; how long it held."""
@@ -134,7 +136,8 @@ class Keeper:
         began = time.monotonic()
         try:
             with self._guard, contextlib.suppress(OSError), connection:
-                self._serve(connection)
+                if not self._is_late():  # a close that did not see this connection can't cut it
+                    self._serve(connection)
         finally:
             self._connection = None
             self._broken()

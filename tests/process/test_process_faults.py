@@ -112,6 +112,8 @@ def test_an_app_that_ends_beside_a_stopped_one_ends_in_time(make_app, shadow, ru
     os.kill(mirror, signal.SIGSTOP)
     try:
         app.ask(times=3)
+        queue = app.installation._queue
+        until(lambda: "waiting=0, unacknowledged=3" in repr(queue), lambda: repr(queue))
         closing = threading.Thread(target=app.installation.close)
         closing.start()
         closing.join(DEADLINE_SECONDS)
@@ -140,6 +142,7 @@ def test_a_cap_on_memory_ends_it_and_not_the_app(make_app, shadow, monkeypatch, 
     from shadow_mw.queues import mirror_process
 
     monkeypatch.setattr(mirror_process, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(mirror_process, "_ATTEMPTS", 2)
     app = make_app(shadow.url, memory_bytes="8MiB")
     app.ask(times=3)
     until(lambda: "mirroring is off" in caplog.text, lambda: caplog.text)
@@ -167,7 +170,10 @@ def test_within_its_cap_on_memory_it_works(make_app, shadow, runtime):
 
 
 def test_its_share_of_cpu_is_kept(make_app, shadow, runtime, tmp_path):
-    """Over some seconds: what it has read it works off, so the line is short here."""
+    """Over some seconds: what it has read it works off, so the line is short here.
+
+    A machine that is busy otherwise may give it less.
+    """
     import time
 
     share = 0.2
@@ -178,7 +184,7 @@ def test_its_share_of_cpu_is_kept(make_app, shadow, runtime, tmp_path):
     load = Load(app.ask)
     began, used = time.monotonic(), cpu_seconds(mirror)
     load.start()
-    until(lambda: cpu_seconds(mirror) - used > 0.8, "work")
+    until(lambda: cpu_seconds(mirror) - used > 0.8 or time.monotonic() - began > 20, "work")
     seconds, spent = time.monotonic() - began, cpu_seconds(mirror) - used
     load.stop()
     assert spent / seconds < 2 * share

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from asgi_driver import chunked, http_scope, run
-from process_tools import comparisons, echo, tallies, until
+from process_tools import DEADLINE_SECONDS, comparisons, echo, tallies, until
 
 from shadow_mw.assembly.queues import blueprint
 from shadow_mw.queues import mirror_process
@@ -23,7 +23,7 @@ MEBIBYTE = 2**20
 def test_the_app_sees_what_the_mirror_process_has_counted(make_app, shadow, runtime, tmp_path):
     app = make_app(shadow.url)
     app.ask(times=20)
-    assert drain()
+    assert drain(DEADLINE_SECONDS)
     counts = app.counts()
     assert counts == {"eligible": 20, "compared": 20, "agree": 20}
     assert tallies(tmp_path / "store") == counts

@@ -129,21 +129,23 @@ def test_a_closed_queue_is_drained_also_when_its_worker_is_gone(listener, queue,
         assert received_until_closed(next_listener, queue) == (["1"], 1)
 
 
-class NoReach:
-    """Where no worker can be had, which takes a while to find out."""
+class SlowReach:
+    """Gives a connection, or finds that there can be none, as late as a test wants."""
 
     is_coming = False
     is_impossible = True
 
-    def __init__(self) -> None:
+    def __init__(self, connection: socket.socket | None = None) -> None:
+        self._connection = connection
         self.has_begun = threading.Event()
         self.may_end = threading.Event()
         self.keeper: threading.Thread
 
-    def connect(self) -> None:
+    def connect(self) -> socket.socket | None:
         self.keeper = threading.current_thread()
         self.has_begun.set()
         self.may_end.wait(60)
+        return self._connection
 
     def pause_seconds(self, held_seconds: float) -> None:
         return None
@@ -156,20 +158,24 @@ class Drained:
         return True
 
 
-def test_no_keeper_is_left_beside_the_next_one(books, monkeypatch):
+@pytest.mark.parametrize("is_reached", [False, True])
+def test_no_keeper_is_left_beside_the_next_one(books, monkeypatch, is_reached):
     """Two that empty one line would mix their frames."""
     monkeypatch.setattr(keeper, "_CUT_SECONDS", 60)
-    reach = NoReach()
+    one, other = socket.socketpair()
+    reach = SlowReach(one if is_reached else None)
     queue = LinkQueue(reach, books, shadows=("shadow",), size=9, size_bytes=9)
     queue.start()
     assert reach.has_begun.wait(60)
     threading.Timer(0.05, reach.may_end.set).start()
     queue.close(0)
     assert not reach.keeper.is_alive()
+    one.close()
+    other.close()
 
 
 def test_draining_leaves_the_counts_to_the_queue_that_took_over(books):
-    reach = NoReach()
+    reach = SlowReach()
     reach.may_end.set()
     queue = LinkQueue(reach, books, shadows=("shadow",), size=9, size_bytes=9, fallback=cast(Any, Drained))
     queue.start()
