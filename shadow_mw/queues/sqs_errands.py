@@ -212,7 +212,7 @@ class Errands:
 
     def _look(self) -> None:
         """See how many messages wait; that this can't be known now holds up nothing."""
-        if time.monotonic() < self._look_at:
+        if self._is_closing or time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
         try:
@@ -230,5 +230,6 @@ class Errands:
             try:
                 self._claims.drop(claim)
             except (ClaimError, ServiceError) as error:
-                self._drop_at = time.monotonic() + _DROP_AGAIN_SECONDS
                 _log.debug("a value stays in the bucket: %s", error)
+                if isinstance(error, ServiceError):
+                    self._drop_at = time.monotonic() + _DROP_AGAIN_SECONDS

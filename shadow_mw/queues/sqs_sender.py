@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import threading
 import time
@@ -28,11 +29,13 @@ from shadow_mw.queues.sqs_errors import ServiceError
 from shadow_mw.queues.sqs_trouble import Trouble
 from shadow_mw.records import Bucket, Envelope
 
+_log = logging.getLogger("shadow_mw")
 _SIZE = 10_000
 _SIZE_BYTES = 32 * 2**20
 _GATHER_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
+_ASK_AGAIN_SECONDS = 60.0
 _MEANWHILE = (
     "exchanges wait and are tried again, in the end counted as queue_full; production is not affected"
 )
@@ -130,7 +133,7 @@ class _Postman:
         self._bucket_failures = 0
         self._bucket_rests_until = 0.0
         self._is_down = False
-        self._is_limit_known = False
+        self._ask_limit_at = 0.0
         self._guard = Guard("sending exchanges to SQS")
 
     @property
@@ -160,16 +163,17 @@ class _Postman:
 
     def _ask_limit(self) -> None:
         """Look how large a message of this queue may be; who may not look finds out by trying."""
-        if self._is_limit_known:
+        if time.monotonic() < self._ask_limit_at:
             return
+        self._ask_limit_at = time.monotonic() + _ASK_AGAIN_SECONDS
         try:
             answer = self._client.ask("get_queue_attributes", AttributeNames=["MaximumMessageSize"])
         except ServiceError as error:
-            self._is_limit_known = error.is_denied
+            _log.debug("the largest message of the queue is not known: %s", error)
         else:
             told = (answer.get("Attributes") or {}).get("MaximumMessageSize", self._limit_bytes)
             self._limit_bytes = min(self._limit_bytes, int(told))
-            self._is_limit_known = True
+            self._ask_limit_at = float("inf")
 
     def _is_packed(self, item: Item) -> bool:
         """True when there is a parcel to send, be it with the value or with the claim to it."""

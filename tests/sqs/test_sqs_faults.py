@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 import threading
 import time
 from typing import Any
@@ -14,7 +15,7 @@ from sqs_mail import Reports, envelope, send, sending, soon, take, taking
 from sqs_servers import PATIENCE_SECONDS, StubSQS, refused, taken
 from store_servers import free_port
 
-from shadow_mw.exceptions import SettingsError
+from shadow_mw.exceptions import MissingExtraError, SettingsError
 from shadow_mw.queue_urls import sqs_address
 from shadow_mw.queues.sqs_client import SQSClient
 from shadow_mw.queues.sqs_sender import SQSSender
@@ -263,13 +264,17 @@ def test_nobody_at_home_is_a_sentence_for_both_ends():
     asyncio.run(main())
 
 
+def message(number: int) -> dict[str, str]:
+    return {"MessageId": f"m{number}", "ReceiptHandle": f"r{number}", "Body": "{}"}
+
+
 class Mailbox:
     """A queue of one message that is given out once; what fails is asked of `fault` first."""
 
     def __init__(self, *, visibility_seconds: int = 30) -> None:
         self.faults: dict[str, Any] = {}
         self.visibility_seconds = visibility_seconds
-        self.left = [{"MessageId": "m1", "ReceiptHandle": "r1", "Body": "{}"}]
+        self.left = [message(1)]
 
     def __call__(self, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if operation in self.faults:
@@ -321,6 +326,61 @@ def test_a_letter_that_can_t_be_kept_is_withdrawn_for_good(make_stub, caplog):
 
     asyncio.run(main())
     assert "what can't be kept is left to another worker" in caplog.text
+
+
+def test_one_letter_that_can_t_be_kept_spoils_no_other(make_stub):
+    mailbox = Mailbox(visibility_seconds=6)
+    mailbox.left = [message(number) for number in range(3)]
+
+    def answer(operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        receipts = {entry["ReceiptHandle"] for entry in request.get("Entries", ())}
+        if operation == "ChangeMessageVisibilityBatch" and "r1" in receipts:
+            return refused("InvalidParameterValue")
+        return mailbox(operation, request)
+
+    async def main() -> None:
+        async with taking(make_stub(answer)) as inbox:
+            letters = await take(inbox, 3)
+            await soon(lambda: inbox._heartbeat.renewals >= 2)
+            assert [letter.is_withdrawn for letter in letters] == [False, True, False]
+
+    asyncio.run(main())
+
+
+def test_receivers_are_several_where_there_is_much_and_never_fetch_more_than_was_asked_for(make_stub):
+    lock = threading.Lock()
+    given = under_way = most_under_way = 0
+
+    def answer(operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        nonlocal given, under_way, most_under_way
+        if operation != "ReceiveMessage":
+            return Mailbox()(operation, request)
+        with lock:
+            under_way += 1
+            most_under_way = max(most_under_way, under_way)
+            first, given = given, given + request["MaxNumberOfMessages"]
+        time.sleep(0.05)  # how far the service is away
+        with lock:
+            under_way -= 1
+        numbers = range(first, first + request["MaxNumberOfMessages"])
+        return 200, {
+            "Messages": [{"MessageId": f"m{n}", "ReceiptHandle": f"r{n}", "Body": "{}"} for n in numbers]
+        }
+
+    async def main() -> None:
+        had: list[Any] = []
+        async with taking(make_stub(answer)) as inbox:
+            while len(had) < 400:
+                letters = await asyncio.wait_for(inbox.take(60), PATIENCE_SECONDS)
+                had += letters
+                assert len(letters) <= 60
+                assert given <= len(had) + 60
+                for letter in letters:
+                    letter.acknowledge()
+        assert len({letter.message_id for letter in had}) == len(had)
+
+    asyncio.run(main())
+    assert 2 <= most_under_way <= 4
 
 
 def test_an_inbox_that_can_t_receive_says_why_and_goes_on_by_itself(make_stub):
@@ -382,6 +442,12 @@ def test_a_dead_letter_that_may_not_be_put_away_is_left_to_the_queue(make_stub, 
     assert sent[0]["QueueUrl"] == f"{stub.url}/1/dead"
     assert stub.entries("DeleteMessageBatch") == []
     assert "SQS will give it to a worker again" in caplog.text
+
+
+def test_without_its_library_it_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'shadow-mw\[sqs\]'"):
+        SQSClient(sqs_address("sqs://eu-central-1/name"))
 
 
 def test_no_region_is_an_error_that_says_what_to_set(monkeypatch):

@@ -269,6 +269,67 @@ def test_stop_ends_a_take_at_once_and_releases_what_comes_after_it(service: Serv
     assert queue.counts() == (1, 0)
 
 
+def test_many_workers_share_a_queue_and_nothing_is_done_twice_or_lost(service: Service):
+    queue = service.new_queue(visibility_seconds=60)
+    sent = [envelope(number) for number in range(120)]
+    done: list[str] = []
+
+    async def work(inbox: SQSInbox) -> None:
+        while letters := await inbox.take(7):
+            done.extend(letter.envelope.id for letter in letters)
+            for letter in letters:
+                letter.acknowledge()
+
+    async def main() -> None:
+        async with taking(queue) as one, taking(queue) as two, taking(queue) as three:
+            inboxes = (one, two, three)
+            tasks = [asyncio.create_task(work(inbox)) for inbox in inboxes]
+            await send(queue, sent)
+            await soon(lambda: len(done) >= len(sent))
+            for inbox in inboxes:
+                inbox.stop()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    assert sorted(done) == sorted(one.id for one in sent)
+    assert queue.counts() == (0, 0)
+
+
+DYING = """
+import asyncio, sys
+from shadow_mw.queue_urls import sqs_address
+from shadow_mw.queues.sqs_inbox import SQSInbox
+
+async def main():
+    inbox = SQSInbox(sqs_address(sys.argv[1]), endpoint_url=sys.argv[2])
+    (letter,) = await inbox.take(1)
+    print(letter.envelope.id, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_worker_had_that_was_killed_comes_to_another(service: Service):
+    queue = service.new_queue(is_fifo=True, visibility_seconds=2)
+    asyncio.run(send(queue, [envelope()]))
+    command = [sys.executable, "-c", DYING, f"sqs://{REGION}/{queue.name}", service.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "id-1\n"
+        child.kill()
+
+    async def main() -> None:
+        async with taking(queue) as inbox:
+            (letter,) = await take(inbox)
+            assert letter.envelope == envelope()
+            assert letter.may_be_repeated
+            letter.acknowledge()
+
+    asyncio.run(main())
+    assert queue.counts() == (0, 0)
+
+
 ENDING = """
 import asyncio, sys
 from shadow_mw.queue_urls import sqs_address
