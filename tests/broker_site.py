@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from process_fixtures import runtime, shadow, start
-from process_tools import Program
+from process_tools import Program, comparisons, tallies, until
 
 #: The fixtures for a conftest of tests with a broker.
-__all__ = ["Site", "runtime", "shadow", "site", "start"]
+__all__ = ["Site", "compared_once", "ended", "runtime", "shadow", "site", "start"]
 
+NOISE = ("Traceback", "never awaited", "was destroyed")
 FAST = {
     "SHADOW_KAFKA_SESSION_TIMEOUT_MS": "6000",
     "SHADOW_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
@@ -56,3 +60,18 @@ def site(start: Callable[..., Program]) -> Callable[..., Site]:
         return Site(start, queue, targets, **environment)
 
     return make
+
+
+def compared_once(store: Path, count: int) -> None:
+    """The books close over so many requests, and each has one record."""
+    until(lambda: tallies(store).get("eligible", 0) >= count, lambda: tallies(store))
+    assert tallies(store) == {"eligible": count, "compared": count, "agree": count}
+    assert Counter(Counter(one["request_id"] for one in comparisons(store)).values()) == {1: count}
+
+
+def ended(*programs: Program) -> None:
+    for program in programs:
+        program.tell(signal.SIGTERM)
+    for program in programs:
+        assert program.wait() in (0, -signal.SIGTERM), program.log
+        assert not any(noise in program.log for noise in NOISE), program.log

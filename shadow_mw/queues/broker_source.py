@@ -142,9 +142,15 @@ class BrokerSource:
                 return self._opener.open(letter.envelope)
         except EnvelopeError as error:
             reason = str(error)
+        if self._is_known(letter.envelope.id):
+            letter.acknowledge()  # a copy whose claim went with the first one
+            return None
         _log.warning("a message goes to the dead letters: %s", reason)
         letter.reject(reason)
         return None
+
+    def _is_known(self, exchange_id: str) -> bool:
+        return exchange_id in self._done or exchange_id in self._open
 
     def _book(self, counts: Counts, letter: Letter) -> None:
         for route, shadow, added in counts.added:

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,13 +18,13 @@ from typing import Any
 
 import pytest
 from broker import Broker
+from broker_site import compared_once, ended
 from otlp_receiver import OTLPReceiver
-from process_tools import App, Program, comparisons, tallies, until
+from process_tools import App, comparisons, until
 from stub_shadow import Asked, Reply, StubShadow
 
 from shadow_mw.queues.mirror_process import MirrorProcess
 
-NOISE = ("Traceback", "never awaited", "was destroyed")
 REQUESTS = 300
 
 
@@ -50,21 +49,6 @@ def gate() -> Iterator[Gate]:
 @pytest.fixture
 def topic(broker: Broker) -> str:
     return broker.new_topic(6)
-
-
-def compared_once(store: Path, count: int) -> None:
-    """The books close over so many requests, and each has one record."""
-    until(lambda: tallies(store).get("eligible", 0) >= count, lambda: tallies(store))
-    assert tallies(store) == {"eligible": count, "compared": count, "agree": count}
-    assert Counter(Counter(one["request_id"] for one in comparisons(store)).values()) == {1: count}
-
-
-def ended(*programs: Program) -> None:
-    for program in programs:
-        program.tell(signal.SIGTERM)
-    for program in programs:
-        assert program.wait() in (0, -signal.SIGTERM), program.log
-        assert not any(noise in program.log for noise in NOISE), program.log
 
 
 def report(store: Path) -> dict[str, Any]:

@@ -6,31 +6,15 @@ import json
 import os
 import signal
 import threading
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
-from process_tools import Program, comparisons, tallies, until
+from broker_site import compared_once, ended
+from process_tools import until
 from sqs_servers import Service
 from stub_shadow import Asked, Reply, StubShadow
 
 REQUESTS = 60
-
-
-def compared_once(store: Path, count: int) -> None:
-    """The books close over so many requests, and each has one record."""
-    until(lambda: tallies(store).get("eligible", 0) >= count, lambda: tallies(store))
-    assert tallies(store) == {"eligible": count, "compared": count, "agree": count}
-    assert Counter(Counter(one["request_id"] for one in comparisons(store)).values()) == {1: count}
-
-
-def ended(*programs: Program) -> None:
-    for program in programs:
-        program.tell(signal.SIGTERM)
-    for program in programs:
-        assert program.wait() in (0, -signal.SIGTERM), program.log
-        assert "Traceback" not in program.log, program.log
 
 
 def at(service: Service, **more: str) -> dict[str, str]:

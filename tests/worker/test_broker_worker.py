@@ -302,3 +302,23 @@ def test_what_another_worker_has_now_is_neither_recorded_nor_booked(bench):
         one.work(during=withdraw)
     assert one.books() == {}
     assert one.comparisons == []
+
+
+def test_a_second_copy_whose_value_went_with_the_first_is_no_dead_letter(bench, monkeypatch):
+    with StubShadow(lambda asked: Reply(body=SAME)) as shadow:
+        one = bench(shadow.url, queue_size=1)
+        one.put(1)
+        one.put(1)
+        one.put(1, first=2)
+        take = MemoryInbox.take
+
+        async def taken(self: MemoryInbox, limit: int) -> Any:
+            letters = await take(self, limit)
+            for letter in letters:
+                letter.flaw = "its value is not in the bucket any more" if self._broker.acknowledged else ""
+            return letters
+
+        monkeypatch.setattr(MemoryInbox, "take", taken)
+        one.work()
+    assert one.books() == {"eligible": 1, "compared": 1, "agree": 1}
+    assert [envelope.key for envelope, _ in one.broker.dead] == ["request-2"]
