@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from shadow_mw.worker.pending import Pending
 
 
+_log = logging.getLogger("shadow_mw")
 #: The outcome of an exchange that a patient lane leaves with its queue, because the worker stops.
 POSTPONED = "postponed"
 #: How long a patient lane waits before it tries a shadow again that could not be reached.
@@ -60,6 +62,7 @@ class Lane:
         self.role = role
         self._is_patient = is_patient
         self._hurried = anyio.Event()
+        self._is_awaited = False
         self.wants = wants
         self.target = target
         self.production_latency = LatencyWindow()
@@ -117,18 +120,29 @@ class Lane:
                     self._held_bytes -= size_bytes
 
     async def ask(
-        self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited_seconds: float
+        self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited: Callable[[], float]
     ) -> tuple[Outcome, ShadowSpan | None]:
         """What the shadow did, and the span that was begun for it; an open circuit begins none."""
         while True:
-            outcome, span = await self._ask_once(request, spans, waited_seconds)
+            outcome, span = await self._ask_once(request, spans, waited())
+            if outcome.is_answered:
+                self._tell("")
             if not self._is_patient or not _was_not_asked(outcome):
                 return outcome, span
+            self._tell(outcome.error)
             if span is not None:
                 span.discard()
             await self._pause()
             if self._hurried.is_set():
                 return Outcome(outcome=POSTPONED, seconds=0.0), None
+
+    def _tell(self, trouble: str) -> None:
+        """Log that the shadow is waited for, and that it is there again."""
+        if trouble and not self._is_awaited:
+            _log.warning("the shadow %s is waited for, and nothing is lost: %s", self.name, trouble)
+        elif self._is_awaited and not trouble:
+            _log.warning("the shadow %s is asked again", self.name)
+        self._is_awaited = bool(trouble)
 
     async def _pause(self) -> None:
         """Wait until the breaker may let a probe through, or there is a hurry."""

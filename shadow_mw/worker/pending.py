@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from shadow_mw.protocols import Delivery
@@ -44,12 +45,12 @@ class Pending:
         self._begin = begin
         self._spans: ExchangeSpans | None = None
 
-    def waited_seconds(self, now: float) -> float:
+    def waited_seconds(self) -> float:
         """How long the exchange has been on its way, by the wall clock: it may come from another host."""
         handed_over = self.request.ts_us / 1e6
         if self.request.mode == "async" and self.response is not None:
             handed_over += self.response.seconds
-        return max(now - handed_over, 0.0)
+        return max(time.time() - handed_over, 0.0)
 
     @property
     def is_kept(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import anyio
@@ -148,10 +147,10 @@ class Worker:
         if pending.is_withdrawn:
             self._give_up(pending, lane)
             return
-        waited_seconds = pending.waited_seconds(time.time())
-        outcome, span = await lane.ask(pending.request, lambda: pending.spans, waited_seconds)
+        outcome, span = await lane.ask(pending.request, lambda: pending.spans, pending.waited_seconds)
         if outcome.outcome == POSTPONED:
             return  # it stays open, and with it at its queue
+        waited_seconds = max(pending.waited_seconds() - outcome.seconds, 0.0)
         asked = Asked(lane, outcome, span, waited_seconds)
         if pending.response is None:
             pending.asked.append(asked)

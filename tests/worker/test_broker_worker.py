@@ -183,7 +183,7 @@ def test_whatever_workers_die_and_comes_twice_the_store_has_each_exchange_once(k
         assert not one.broker.waiting
 
 
-def test_a_shadow_that_is_down_for_a_while_pauses_and_costs_nothing(bench):
+def test_a_shadow_that_is_down_for_a_while_pauses_and_costs_nothing(bench, caplog):
     """Refused connections open the circuit; what was not asked is asked when the shadow is back."""
     seen: list[str] = []
     with socket.socket() as place, contextlib.ExitStack() as stack:
@@ -201,6 +201,10 @@ def test_a_shadow_that_is_down_for_a_while_pauses_and_costs_nothing(bench):
 
         one.work(during=come_back)
     assert seen == ["0 acknowledged while it was down"]
+    told = [record.getMessage() for record in caplog.records if "the shadow shadow is" in record.getMessage()]
+    assert len(told) == 2
+    assert told[0].startswith("the shadow shadow is waited for, and nothing is lost: ")
+    assert told[1] == "the shadow shadow is asked again"
     assert one.books() == {"eligible": 12, "compared": 12, "agree": 12}
 
 
