@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from shadow_mw.queue_urls import kafka_address
+from shadow_mw.queues.kafka_letters import RawHeaders
 from shadow_mw.queues.kafka_options import environment_options
 from shadow_mw.queues.kafka_producer import KafkaProducer
 from shadow_mw.records import Bucket, Envelope
@@ -47,15 +48,15 @@ class KafkaSender:
 
     def send(self, envelope: Envelope, report: Callable[[Bucket | None], None]) -> None:
         """Take an envelope and bring it to the broker. Never blocks, never raises."""
-        message = (envelope.value, envelope.key, list(envelope.headers.items()))
+        headers: RawHeaders = list(envelope.headers.items())
 
         def reported(bucket: Bucket | None) -> None:
             if bucket == "too_large":
-                self._alone.produce(*message, report)
+                self._alone.produce(envelope.value, envelope.key, headers, report)
             else:
                 report(bucket)
 
-        self._producer.produce(*message, reported)
+        self._producer.produce(envelope.value, envelope.key, headers, reported)
 
     async def aclose(self, seconds: float) -> None:
         """Bring what waits to the broker within so many seconds, report the rest as `queue_full`, and end."""
