@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -19,7 +20,6 @@ class KafkaAssignment:
         """Begin without partitions; `is_from_end` where a new group leaves out what is there already."""
         self.ledgers: dict[int, Ledger] = {}
         self.lag: int | None = None
-        self.open_commits = 0
         self._topic = topic
         self._ends = ends
         self._is_from_end = is_from_end
@@ -41,6 +41,11 @@ class KafkaAssignment:
             self._ends.ask(added, starts_of=added)
             self._take_ends()
 
+    @property
+    def is_told(self) -> bool:
+        """True where the broker knows of everything that is acknowledged."""
+        return all(ledger.is_told for ledger in self.ledgers.values())
+
     def remove(self, numbers: Iterable[int]) -> list[Ledger]:
         """The books of partitions that are to be given up."""
         return [self.ledgers.pop(number) for number in numbers if number in self.ledgers]
@@ -52,25 +57,21 @@ class KafkaAssignment:
 
     def commit(self, consumer: Consumer, ledgers: Iterable[Ledger]) -> None:
         """Tell the broker how far all is acknowledged, without waiting for its answer."""
-        news = [ledger for ledger in ledgers if ledger.has_news]
+        now = time.monotonic()
         offsets = [
-            TopicPartition(self._topic, ledger.partition, ledger.position)
-            for ledger in news
-            if ledger.position is not None
+            TopicPartition(self._topic, ledger.partition, news)
+            for ledger in ledgers
+            if (news := ledger.news(now)) is not None
         ]
         if offsets:
             consumer.commit(offsets=offsets, asynchronous=True)
-            self.open_commits += 1
-            for ledger in news:
-                ledger.told = ledger.position
 
     def committed(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
         """Take the answer to a commit; what the broker refused it is told again."""
-        self.open_commits -= 1
         for partition in partitions:
             ledger = self.ledgers.get(partition.partition)
-            if ledger is not None and (error is not None or partition.error is not None):
-                ledger.told = None
+            if ledger is not None and error is None and partition.error is None:
+                ledger.confirmed = partition.offset
 
     def ask(self) -> None:
         """Ask what is left in the partitions, unless that is asked already."""

@@ -11,6 +11,8 @@ from confluent_kafka import Message
 
 from shadow_mw.records import Envelope
 
+_TELL_AGAIN_SECONDS = 2.0
+
 RawHeaders: TypeAlias = "list[tuple[str, str | bytes | None]]"
 
 
@@ -95,8 +97,10 @@ class Ledger:
         self.end: int | None = None
         self.position: int | None = None
         """The next offset to be acknowledged."""
-        self.told: int | None = None
-        """What the broker has been told of that."""
+        self.confirmed: int | None = None
+        """What the broker says that it knows of that."""
+        self._told: int | None = None
+        self._told_at = 0.0
         self._open: deque[KafkaLetter] = deque()
 
     def __repr__(self) -> str:
@@ -111,9 +115,9 @@ class Ledger:
         return max(0, self.end - self.position)
 
     @property
-    def has_news(self) -> bool:
-        """True where the broker has not been told yet how far all is acknowledged."""
-        return self.position != self.told
+    def is_told(self) -> bool:
+        """True where the broker knows how far all is acknowledged."""
+        return self.position == self.confirmed
 
     @property
     def awaits(self) -> bool:
@@ -123,7 +127,7 @@ class Ledger:
     def starts_at(self, offset: int) -> None:
         """Take where the group stands, unless a letter has told already."""
         if self.position is None:
-            self.position = self.told = offset
+            self.position = self._told = self.confirmed = offset
 
     def ends_at(self, end: int) -> None:
         """Take where the partition ends now."""
@@ -134,6 +138,17 @@ class Ledger:
     def may_be_repeated(self, offset: int) -> bool:
         """True unless the message came after the partition was assigned."""
         return self.first_end is None or offset < self.first_end
+
+    def news(self, now: float) -> int | None:
+        """What the broker is to be told now; None for nothing.
+
+        While a group rebalances, the client may say nothing of a commit ever again, so it is told once more.
+        """
+        is_new = self.position != self._told or now - self._told_at >= _TELL_AGAIN_SECONDS
+        if self.is_told or not is_new:
+            return None
+        self._told, self._told_at = self.position, now
+        return self.position
 
     def add(self, letter: KafkaLetter) -> None:
         """Take a letter, in the order of the offsets."""

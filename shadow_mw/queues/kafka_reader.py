@@ -255,9 +255,11 @@ class KafkaReader:
                 ledger.withdraw(is_all=is_all)
 
     def _leave(self, closes_at: float) -> None:
-        """Tell the broker what is acknowledged, and wait for its word that it knows."""
+        """Tell the broker what is acknowledged until it says that it knows: in a rebalance it refuses."""
         self._pause()
-        self.assignment.settle()
-        self.assignment.commit(self._consumer, self.assignment.ledgers.values())
-        while self.assignment.open_commits > 0 and time.monotonic() < closes_at:
+        while True:
+            self.assignment.settle()
+            if self.assignment.is_told or time.monotonic() >= closes_at:
+                break
+            self.assignment.commit(self._consumer, self.assignment.ledgers.values())
             self._consumer.poll(_IDLE_SECONDS)

@@ -172,6 +172,18 @@ class Broker:
         consumer.close()
         return found
 
+    def ends(self, topic: str) -> list[int]:
+        """The offsets behind the last messages, by partition."""
+        asked = {"bootstrap.servers": self.address, "group.id": "ends"}
+        consumer = Consumer(asked, logger=Silence())
+        try:
+            return [
+                consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=DEADLINE_SECONDS)[1]
+                for number in range(self._partitions(topic))
+            ]
+        finally:
+            consumer.close()
+
     def committed(self, topic: str, *, partition: int = 0, group: str = "") -> int | None:
         """The offset up to which a group, by default that of the topic's name, has acknowledged, or None."""
         asked = {"bootstrap.servers": self.address, "group.id": group or topic}

@@ -7,6 +7,8 @@ import asyncio
 from broker import Broker, soon
 from kafka_tools import OtherWorker, envelope, ids, sending, take, taking
 
+from shadow_mw.queues.kafka_inbox import KafkaInbox
+
 #: So that a worker that is gone without a word is missed soon.
 QUICK = {"session_timeout_ms": "2000", "heartbeat_interval_ms": "300"}
 
@@ -111,6 +113,32 @@ def test_workers_that_join_and_leave_lose_nothing_and_share_everything(broker: B
     asyncio.run(main())
 
 
+def test_workers_that_leave_together_tell_all_that_is_acknowledged(broker: Broker):
+    """The first that is gone begins a rebalance, in which the broker refuses what the other tells."""
+    topic = broker.new_topic(4)
+    queue = broker.queue(topic)
+
+    async def main() -> None:
+        async with taking(queue) as first, taking(queue) as second, sending(queue) as reports:
+            done: set[str] = set()
+
+            async def handle(inbox: KafkaInbox) -> None:
+                while letters := await inbox.take(5):
+                    for letter in letters:
+                        letter.acknowledge()
+                        done.add(letter.envelope.id)
+
+            handling = [asyncio.create_task(handle(inbox)) for inbox in (first, second)]
+            for number in range(100):
+                reports.send(envelope(number))
+            await soon(lambda: len(done) == 100, lambda: f"{len(done)} of 100")
+            await asyncio.gather(first.aclose(20), second.aclose(20))
+            await asyncio.gather(*handling)
+
+    asyncio.run(main())
+    assert sum(broker.committed(topic, partition=number) or 0 for number in range(4)) == 100
+
+
 def test_a_partition_is_handed_over_when_its_letters_are_acknowledged(broker: Broker):
     topic = broker.new_topic(2)
     queue = broker.queue(topic)
@@ -133,7 +161,7 @@ def test_a_partition_is_handed_over_when_its_letters_are_acknowledged(broker: Br
             asking.cancel()
 
     asyncio.run(main())
-    assert broker.committed(topic, partition=0) + broker.committed(topic, partition=1) == 40
+    assert [broker.committed(topic, partition=number) for number in range(2)] == broker.ends(topic)
 
 
 def test_letters_that_stay_open_are_withdrawn_and_come_to_the_new_worker(broker: Broker):

@@ -46,7 +46,21 @@ def test_what_is_withdrawn_moves_nothing():
     taken.acknowledge()
     ledger.settle()
     assert ledger.position == 5
-    assert not ledger.has_news
+    assert ledger.is_told
+    assert ledger.news(0.0) is None
+
+
+def test_the_broker_is_told_until_it_says_that_it_knows():
+    ledger = Ledger(0)
+    only = letter(5)
+    ledger.add(only)
+    only.acknowledge()
+    ledger.settle()
+    assert not ledger.is_told
+    assert [ledger.news(now) for now in (100.0, 100.5, 102.5, 103.0)] == [6, None, 6, None]
+    ledger.confirmed = 6
+    assert ledger.is_told
+    assert ledger.news(200.0) is None
 
 
 def test_what_comes_after_the_assignment_is_new():
