@@ -129,6 +129,7 @@ def with_model(name: str, test: Callable[[Asking], Awaitable[None]], **keywords:
     anyio.run(main)
 
 
+@pytest.mark.fault("model-prints")
 @pytest.mark.parametrize(
     ("name", "features", "prediction"),
     [
@@ -157,6 +158,7 @@ def test_features_are_taken_out_by_path():
     with_model("shadow_models:predict", test, features="input")
 
 
+@pytest.mark.fault("model-raises")
 @pytest.mark.parametrize(
     ("name", "error", "error_type", "sentence"),
     [
@@ -180,6 +182,7 @@ def test_what_a_model_does_wrong_is_an_error_and_the_process_stays(name, error, 
     with_model(f"shadow_models:{name}", test)
 
 
+@pytest.mark.fault("model-start")
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -208,6 +211,7 @@ def test_a_model_that_cannot_be_imported_is_unreachable_with_one_sentence(
     with_model(name, test)
 
 
+@pytest.mark.fault("model-crashes", "model-frames")
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -245,6 +249,7 @@ def test_the_connection_may_have_a_high_number():
         test_a_process_that_breaks_is_an_error_and_another_one_is_started("speaks_out_of_turn", "no answer")
 
 
+@pytest.mark.fault("model-hangs")
 def test_a_call_that_is_given_up_kills_the_process(tmp_path, monkeypatch):
     hanging = tmp_path / "hanging"
     monkeypatch.setenv("HANGING", str(hanging))
@@ -281,6 +286,7 @@ def test_processes_that_a_model_starts_go_with_it(tmp_path, monkeypatch):
     with_model("shadow_models:hangs_with_a_child", test)
 
 
+@pytest.mark.fault("model-grows")
 def test_memory_is_capped_by_the_kernel():
     async def test(ask: Asking) -> None:
         with pytest.raises(ShadowModelError) as caught:
@@ -290,6 +296,7 @@ def test_memory_is_capped_by_the_kernel():
     with_model("shadow_models:allocates", test, memory_bytes=2**30)
 
 
+@pytest.mark.fault("model-grows")
 def test_memory_that_the_kernel_does_not_count_is_watched():
     async def test(ask: Asking) -> None:
         with pytest.raises(ShadowProtocolError, match="its memory grew over SHADOW_MEMORY_BYTES"):
@@ -298,6 +305,7 @@ def test_memory_that_the_kernel_does_not_count_is_watched():
     with_model("shadow_models:grows", test, memory_bytes=2**28)
 
 
+@pytest.mark.fault("model-start")
 def test_a_slow_start_is_waited_for_and_not_killed(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     go = tmp_path / "go"
@@ -396,6 +404,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.fault("killed")
 @pytest.mark.parametrize("features", ["idle", "hang"])
 def test_a_worker_that_is_killed_takes_its_models_with_it(tmp_path, monkeypatch, features):
     hanging = tmp_path / "hanging"
@@ -425,6 +434,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b'{"out": {"sum": 3}, "id": 1}'})
 
 
+@pytest.mark.fault("model-crashes", "model-raises")
 @pytest.mark.parametrize("queue", ["inline:", "process:"])
 @pytest.mark.parametrize(
     ("model", "counts"),
@@ -457,6 +467,7 @@ def test_the_books_close_whatever_the_model_does(monkeypatch, queue, model, coun
         assert children() == before
 
 
+@pytest.mark.fault("model-hangs")
 def test_a_model_that_hangs_meets_the_deadline(tmp_path, monkeypatch):
     monkeypatch.setenv("HANGING", str(tmp_path / "hanging"))
     middleware = ShadowMiddleware(
