@@ -369,13 +369,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 
 #: Rows that no test proves yet, and why.
 NOT_TESTED = {
-    "falls-silent": "",
-    "drips": "",
-    "resets": "",
-    "metadata": "",
-    "overload": "",
-    "crawls": "",
-    "name-slow": "",
     "clock": "",
     "log-raises": "",
     "log-blocks": "",
