@@ -165,7 +165,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "odd-app",
             "The app breaks the protocol: texts for bytes, headers that are none, messages out of order",
-            "the server sees the same; what can't be captured is one warning and a count",
+            "the server sees the same; a capture that fails is one warning",
         ),
         Fault(
             "trio",
@@ -205,12 +205,12 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "The app, or its worker, is killed",
             "the mirror process and the models' processes go with it; what had gathered in the last tenth of a second is lost uncounted",
         ),
-        Fault("reloads", "The server reloads the app", "no process, thread or file is left behind"),
+        Fault("reloads", "The server reloads the app", "no process is left behind, and no exchange is lost"),
         Fault("exits", "The interpreter ends", "without a line on stderr, and with everything in the store"),
         Fault(
             "clock",
             "The clock jumps, back or ahead",
-            "only the times of records show it: latencies, deadlines and the circuit go by a clock that does not jump",
+            "latencies, deadlines and the circuit go by a clock that does not jump; the times of records show it, and how long an exchange has waited (`queue_us`), which may be between two hosts",
         ),
         Fault(
             "disk",
@@ -243,7 +243,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "log-blocks",
             "A log handler blocks",
-            "production answers: what shadows do is logged by threads that serve no request",
+            "production answers: what becomes of shadows is logged by threads that serve no request. Only a first failure of the capture itself is logged where it happens",
         ),
         Fault(
             "comparator-raises",
@@ -307,7 +307,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         ),
         Fault("kafka-restarts", "The broker is killed and comes back", "everything arrives, once"),
         Fault("kafka-large", "An exchange is larger than the topic takes", "`too_large`"),
-        Fault("kafka-no-topic", "The topic is not there", "one line in the log; it is used once it is made"),
+        Fault(
+            "kafka-no-topic",
+            "The topic is not there",
+            "`queue_full` and one line in the log; it is used once it is made",
+        ),
         Fault(
             "kafka-worker-killed",
             "A worker is killed in the middle of its work",
@@ -369,11 +373,5 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 
 #: Rows that no test proves yet, and why.
 NOT_TESTED = {
-    "clock": "",
-    "log-raises": "",
-    "log-blocks": "",
-    "comparator-blocks": "",
     "model-burns": "how much it takes from production is a matter of measurement, not of a test",
-    "chain": "",
-    "forged-mark": "",
 }

@@ -219,6 +219,7 @@ def test_a_model_that_cannot_be_imported_is_unreachable_with_one_sentence(
         ("segfaults", "killed by SIGSEGV"),
         ("speaks_out_of_turn", "it sent something that is no answer"),
         ("answers_ahead", "it sent an answer that nobody asked for"),
+        ("announces_a_gigabyte", "it sent something that is no answer"),
     ],
 )
 def test_a_process_that_breaks_is_an_error_and_another_one_is_started(name, reason):
@@ -434,7 +435,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b'{"out": {"sum": 3}, "id": 1}'})
 
 
-@pytest.mark.fault("model-crashes", "model-raises")
+@pytest.mark.fault("model-crashes", "model-raises", "model-frames")
 @pytest.mark.parametrize("queue", ["inline:", "process:"])
 @pytest.mark.parametrize(
     ("model", "counts"),
@@ -443,6 +444,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         ("raises", {"shadow_error": 1}),
         ("segfaults", {"shadow_error": 1}),
         ("huge", {"shadow_error": 1}),
+        ("speaks_out_of_turn", {"shadow_error": 1}),
+        ("announces_a_gigabyte", {"shadow_error": 1}),
     ],
 )
 def test_the_books_close_whatever_the_model_does(monkeypatch, queue, model, counts):
@@ -486,6 +489,55 @@ def test_a_model_that_hangs_meets_the_deadline(tmp_path, monkeypatch):
     counts = shadow.routes["POST /predict"]
     assert counts["shadow_timeout"] >= 1, "the second one may meet the pause before the next start"
     assert sum(counts.get(bucket, 0) for bucket in BUCKETS) == counts["eligible"] == 2
+    installation.close()
+
+
+@pytest.mark.fault("model-start")
+def test_while_a_model_is_imported_production_answers_and_afterwards_it_is_compared(tmp_path, monkeypatch):
+    go = tmp_path / "go"
+    (tmp_path / "late_model.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+        "def f(x): return {'sum': 3}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    middleware = ShadowMiddleware(
+        app,
+        targets="python:late_model:f",
+        routes="POST /predict",
+        prediction="out",
+        queue="inline:",
+        timeout_seconds=0.5,
+    )
+    installation = middleware._installation
+
+    def counts() -> dict[str, int]:
+        assert run(middleware, http_scope(headers=[JSON]), chunked(b"{}")).error is None
+        assert installation.drain(60)
+        return installation.statistics().shadows[0].routes["POST /predict"]
+
+    assert counts() == {"eligible": 1, "shadow_timeout": 1}
+    assert counts() == {"eligible": 2, "shadow_timeout": 2}
+    go.write_text("")
+    deadline = time.monotonic() + 60
+    while "compared" not in (last := counts()):
+        assert time.monotonic() < deadline, last
+    assert sum(last.get(bucket, 0) for bucket in BUCKETS) == last["eligible"]
+    installation.close()
+
+
+@pytest.mark.fault("model-start")
+def test_a_model_that_cannot_be_imported_costs_its_calls_and_no_start_of_the_app(tmp_path, monkeypatch):
+    (tmp_path / "no_model.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    middleware = ShadowMiddleware(
+        app, targets="python:no_model:f", routes="POST /predict", queue="inline:", timeout_seconds=60
+    )
+    for _ in range(2):
+        assert run(middleware, http_scope(headers=[JSON]), chunked(b"{}")).error is None
+        assert drain(60)
+    installation = middleware._installation
+    counts = installation.statistics().shadows[0].routes["POST /predict"]
+    assert counts == {"eligible": 2, "shadow_error": 2}
     installation.close()
 
 
