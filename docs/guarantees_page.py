@@ -53,7 +53,8 @@ _HEAD = """# Guarantees
 
 What may go wrong beside production, and what you will see of it. In every row **production's caller gets the same
 answer as without the mirror**, and waits for nothing; so the second column tells only the rest: the place in the
-[closed books](records.md#the-closed-books), the line in the log, the way back.
+[closed books](records.md#the-closed-books), the line in the log, the way back. [Security](security.md) is about those
+who mean harm.
 
 This page is read off the tests: each link is a test that fails where the row no longer holds. They run against real
 servers, processes and sockets, with both clients for HTTP shadows where the client matters.

@@ -1,7 +1,8 @@
-"""docs/guarantees.md against the rows of docs/faults.py and the markers of the tests."""
+"""docs/guarantees.md and docs/security.md against the rows of docs/faults.py and the markers of the tests."""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -33,3 +34,11 @@ def test_every_row_has_a_test_or_says_that_it_has_none():
 def test_a_marker_stands_on_a_test():
     """On a fixture or a helper it would prove nothing."""
     assert [name for tests in proofs().values() for _, name in tests if not name.startswith("test_")] == []
+
+
+def test_what_the_page_on_security_names_as_proof_is_a_test():
+    links = re.findall(r"\[([^\]]+)\]\(\.\./(tests/[^)]+)\)", (DOCS / "security.md").read_text())
+    assert len(links) > 30
+    for words, path in links:
+        definition = rf"^ *(async )?def test_{words.replace(' ', '_')}\("
+        assert re.search(definition, (DOCS.parent / path).read_text(), re.MULTILINE), (path, words)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mirrored_app import ANSWER, MirroredApp
-from process_tools import DEADLINE_SECONDS, Program
+from process_tools import DEADLINE_SECONDS, Program, comparisons
 from stub_shadow import StubShadow
 
 MARKS = {
@@ -59,3 +60,15 @@ def test_a_caller_that_claims_to_be_a_shadow_gets_the_same_answer(
         assert answer(headers) == honest
     assert next_app.statistics() == {"eligible": 1, "compared": 1, "agree": 1, "loop": len(MARKS)}
     assert len(shadow.asked) == 1
+
+
+def test_a_request_id_that_comes_twice_names_two_records(
+    mirrored: Callable[..., MirroredApp], shadow: StubShadow, tmp_path: Path
+) -> None:
+    app = mirrored(shadow.url)
+    app.ask(times=3, headers=[(b"x-request-id", b"chosen-by-the-caller")])
+    assert app.counts()["compared"] == 3
+    app.close()
+    found = comparisons(tmp_path / "store")
+    assert {one["request_id"] for one in found} == {"chosen-by-the-caller"}
+    assert len({one["record_id"] for one in found}) == 3

@@ -144,6 +144,8 @@ def test_what_is_sent(client):
         ("/v2/score", "/predict", "", "/v2/score"),
         ("/v2/score", "/predict", "a=1", "/v2/score?a=1"),
         ("", "/v1/models/a%2Fb:predict", "", "/v1/models/a%2Fb:predict"),
+        ("", "//elsewhere.example/predict", "", "/elsewhere.example/predict"),  # the stub joins slashes
+        ("", "/@elsewhere.example:80/predict", "", "/@elsewhere.example:80/predict"),
         ("", '/odd" <p\xe9>', "q=\xe9 x", "/odd%22%20%3Cp%E9%3E?q=%E9%20x"),
     ],
 )
