@@ -209,6 +209,7 @@ class Broker:
         for _ in range(count):
             producer.produce(topic, b"value")
         producer.commit_transaction(DEADLINE_SECONDS)
+        until(lambda: self.ends(topic) == [count + 1], "the mark behind the messages")
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.address}, logger=Silence())
