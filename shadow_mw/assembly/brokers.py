@@ -150,8 +150,10 @@ def _known(settings: Settings, records: Sequence[tuple[str, int]]) -> frozenset[
 
 def _sender(settings: Settings) -> Sender:
     if is_kafka(settings.queue):
+        from shadow_mw.queues.kafka_options import check_options, environment_options
         from shadow_mw.queues.kafka_sender import KafkaSender
 
+        check_options(environment_options())  # the sender's own client is made with the first exchange
         return KafkaSender(settings.queue)
     from shadow_mw.queues.sqs_sender import SQSSender
 
