@@ -6,8 +6,9 @@
 `speed` has `shadow-mw worker` on one core, and the broker, the shadow and the collector on the other. It
 meets exchanges that came after it did (`fresh`), or ones that were there before (`backlog`), of which it asks
 the store whether another worker has done them; `--held` lays so many other records into that store before.
-The same work without a broker (`worker.py`) is done in the same rounds. `outage` has workers stop for some seconds under steady traffic, and counts the store in the end.
-Needs Java and Kafka: `.ci/install-brokers`. Linux only.
+The same work without a broker (`worker.py`) is done in the same rounds. `outage` has workers stop for some
+seconds under steady traffic, and counts the store in the end. Needs Java and Kafka: `.ci/install-brokers`.
+Linux only.
 """
 
 from __future__ import annotations
@@ -103,7 +104,6 @@ def _stretch(records: Records, workers: Sequence[WorkerProcess], end: int) -> Ru
     while not seen or seen[-1][0] < end:
         wait_for(records, records.count() + 1, workers, _PATIENCE_SECONDS)
         seen.append((records.count(), time.perf_counter(), _cpu(workers)))
-        if os.environ.get("DBG"): print(seen[-1], file=sys.stderr)
     if len(seen) < _FEWEST_BATCHES:
         raise SystemExit("too few exchanges for a figure")
     (first, begun, used), (last, ended, used_then) = seen[0], seen[-2]
@@ -152,7 +152,7 @@ def _named(way: str, spans: bool) -> str:
 def speed_table(runs: Mapping[str, Sequence[Run]]) -> str:
     """The rows for docs/performance.md; the ratio is taken within a round."""
     rows = [
-        "| exchanges | spans | CPU an exchange | of no broker | exchanges a CPU-second | best run, a second |",
+        "| exchanges | spans | CPU an exchange | of no broker | exchanges a CPU-second | best run |",
         "|---|---|---|---|---|---|",
     ]
     for name, all_ in runs.items():
@@ -163,7 +163,7 @@ def speed_table(runs: Mapping[str, Sequence[Run]]) -> str:
             run["cpu_us"] / base["cpu_us"] for run, base in zip(all_, bases, strict=True)
         )
         spread = f"{cpu:,.0f} [{cpus[0]:,.0f}..{cpus[-1]:,.0f}] µs"
-        rows.append(f"| {name} | {spread} | {ratio:.2f} | {1e6 / cpu:,.0f} | {best:,.0f} |")
+        rows.append(f"| {name} | {spread} | {ratio:.2f} | {1e6 / cpu:,.0f} | {best:,.0f}/s |")
     return "\n".join(rows)
 
 
