@@ -246,3 +246,6 @@ class KafkaReader:
         self.assignment.commit(self._consumer, self.assignment.ledgers.values())
         while self.assignment.open_commits > 0 and time.monotonic() < closes_at:
             self._consumer.poll(_IDLE_SECONDS)
+        if not self.assignment.ledgers:
+            # Closed without partitions, librdkafka leaves no group, which then waits for the session to end.
+            self._consumer.unsubscribe()
