@@ -267,6 +267,3 @@ class KafkaReader:
             # A member without partitions that is only closed goes without a word, and the others wait for it.
             self._consumer.unsubscribe()
             self._consumer.poll(_IDLE_SECONDS)
-        if not self.assignment.ledgers:
-            # Closed without partitions, librdkafka leaves no group, which then waits for the session to end.
-            self._consumer.unsubscribe()
