@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from shadow_mw.cli import make_parser
 from shadow_mw.monitor import monitor_app
+from shadow_mw.queues import kafka_inbox
 from shadow_mw.queues.kafka_options import consumer_options, producer_options
 from shadow_mw.records import BUCKETS
 from shadow_mw.settings import Settings, variable
@@ -48,9 +51,17 @@ def test_the_alerts_ask_for_metrics_and_words_that_there_are() -> None:
     assert set(decisions.split("\\|")) <= set(BUCKETS)
 
 
-def test_the_options_of_kafka_are_the_ones_in_force() -> None:
+def test_the_options_of_kafka_are_the_ones_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = producer_options("b:9092", {})
+
+    def noted(*arguments: Any) -> dict[str, Any]:
+        options = consumer_options(*arguments)
+        told.update(options)
+        return options
+
+    monkeypatch.setattr(kafka_inbox, "consumer_options", noted)
+    kafka_inbox.KafkaInbox("kafka://b:9092/TOPIC", drain_seconds=1)
     table = PAGE.split("| option | default | why |", 1)[1].split("\n\n", 1)[0]
-    told = {**consumer_options("b:9092", {}), **producer_options("b:9092", {})}
     for row in table.splitlines()[2:]:
         options, defaults = (re.findall(r"`([^`]+)`", cell) for cell in row.split("|")[1:3])
         for option, default in zip(options, defaults, strict=True):
