@@ -28,6 +28,7 @@ from shadow_mw.sandbox.memory import held_bytes
 from shadow_mw.sandbox.scratch import Scratch
 from shadow_mw.shadows.model_frames import (
     FRAME_OVERHEAD_BYTES,
+    REFUSED,
     Call,
     FromModel,
     LockedDown,
@@ -126,7 +127,8 @@ class ModelProcess(asyncio.Protocol):
                     self._is_over.wait(), _WATCH_SECONDS if self._order.memory_bytes else None
                 )
             self._check_memory()
-        return f"the model's process ended: {await self.end()}"
+        why = await self.end()
+        return why if why.startswith(REFUSED) else f"the model's process ended: {why}"
 
     async def end(self) -> str:
         """Kill the process if it still runs, take it off the system's table, and say why it ended."""

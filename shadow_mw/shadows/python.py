@@ -98,6 +98,6 @@ class PythonShadow:
 
     def _tell(self, trouble: str) -> None:
         """Log once that the sandbox is the reason why the model is not asked."""
-        if REFUSED in trouble and not self._has_told:
+        if trouble.startswith(REFUSED) and not self._has_told:
             self._has_told = True
             _log.warning("the shadow %s: %s", self._name, trouble)
