@@ -20,13 +20,12 @@ class Scratch:
     """A new folder, locked for as long as its worker lives; a lock that is free marks what a crash left."""
 
     def __init__(self) -> None:
-        """Make the folder, and remove those that workers have left which were killed.
+        """Make the folder.
 
         Raises:
             OSError: it can't be made.
 
         """
-        _sweep()
         self.path = tempfile.mkdtemp(prefix=_PREFIX)
         self._lock = _locked(self.path)
 
@@ -60,7 +59,8 @@ def _locked(path: str) -> int | None:
     return descriptor
 
 
-def _sweep() -> None:
+def sweep() -> None:
+    """Remove the folders of workers that were killed. Never raises."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             facts = folder.lstat()

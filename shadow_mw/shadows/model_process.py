@@ -25,7 +25,7 @@ from shadow_mw.frames import FrameReader, encode
 from shadow_mw.records import CapturedRequest
 from shadow_mw.sandbox.layers import Layer
 from shadow_mw.sandbox.memory import held_bytes
-from shadow_mw.sandbox.scratch import Scratch
+from shadow_mw.sandbox.scratch import Scratch, sweep
 from shadow_mw.shadows.model_frames import (
     FRAME_OVERHEAD_BYTES,
     REFUSED,
@@ -72,7 +72,8 @@ class ModelProcess(asyncio.Protocol):
         ours, theirs = socket.socketpair()
         try:
             if order.sandbox != "off":
-                process._scratch = await anyio.to_thread.run_sync(Scratch)
+                await anyio.to_thread.run_sync(sweep)
+                process._scratch = Scratch()  # at once: what is cancelled on a thread would leave its folder
             with theirs:
                 process._child = _spawned(order, theirs, process._scratch)
             loop = asyncio.get_running_loop()

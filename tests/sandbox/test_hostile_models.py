@@ -146,6 +146,20 @@ def test_one_that_spins_is_killed_at_the_deadline_and_the_next_call_answered(wor
     assert not Path(f"/proc/{first}").exists()
 
 
+def test_the_kernel_says_so_too(workplace):
+    pid = workplace.ask({"do": "idles"}, sandbox="strict")
+    process = Path(f"/proc/{pid}")
+    status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines())
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert int(status["CapEff"], 16) in (0, 1 << 2), "none, or that of reading every file"
+    assert (process / "oom_score_adj").read_text() == "1000\n"
+    assert os.sched_getscheduler(pid) == os.SCHED_IDLE
+    assert os.readlink(process / "ns/net") != os.readlink("/proc/self/ns/net")
+    autogroup = process / "autogroup"
+    with contextlib.suppress(OSError):  # a kernel without autogroups has no such file
+        assert "nice 19" in autogroup.read_text()
+
+
 def test_output_goes_nowhere(workplace):
     assert workplace.ask({"do": "floods"}) == "quiet"
 

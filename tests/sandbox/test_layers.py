@@ -177,6 +177,7 @@ def test_what_a_killed_worker_left_is_removed(tmp_path, monkeypatch):
     held, left = scratch.Scratch(), scratch.Scratch()
     os.close(left._lock)
     monkeypatch.setattr(time, "time", lambda: os.stat(left.path).st_ctime + 3600)
+    scratch.sweep()
     new = scratch.Scratch()
     assert sorted(map(str, tmp_path.iterdir())) == sorted([held.path, new.path])
     for one in (held, new):
