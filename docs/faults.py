@@ -289,6 +289,22 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "`shadow_error` with the name of its error",
         ),
         Fault(
+            "model-network",
+            "It opens connections",
+            "the kernel refuses it, which to the model is an error as any other; `SHADOW_SANDBOX` says how much is asked of the kernel",
+        ),
+        Fault(
+            "model-writes",
+            "It changes files, starts programs, or signals and traces other processes",
+            "as above; a scratch folder of its own is all that it may write to",
+        ),
+        Fault("model-descriptors", "It opens ever more files", "it gets 1,024 descriptors"),
+        Fault(
+            "sandbox-missing",
+            "The kernel lacks a part of the sandbox",
+            "`shadow-mw check` names it, and the rest holds; with `strict` the model is not asked: `shadow_error`, and one line",
+        ),
+        Fault(
             "model-burns",
             "It burns all CPU it gets",
             "its process has the lowest priority there is; what that leaves to production depends on your host",

@@ -16,8 +16,8 @@ queue = sqs.create_queue(
     Attributes={
         # What a worker that was killed had taken comes back after so many seconds.
         "VisibilityTimeout": "10",
-        # What was given out three times and never dealt with is put aside.
-        "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"}),
+        # What was given out five times and never dealt with is put aside; a restart of a worker counts too.
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "5"}),
     },
 )["QueueUrl"]
 print("made", queue)

@@ -83,6 +83,11 @@ class Broker:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def queue(self, topic: str) -> str:
         return f"kafka://{self.address}/{topic}"
 
@@ -192,6 +197,14 @@ class Broker:
         consumer.close()
         return found.offset if found.offset >= 0 else None
 
+    def members(self, group: str) -> int:
+        """How many workers a group has, as the broker sees it."""
+        admin = self._admin()  # its answers end with it
+        try:
+            return len(admin.describe_consumer_groups([group])[group].result(DEADLINE_SECONDS).members)
+        except KafkaException:  # the first member is still looking for its coordinator
+            return 0
+
     def put(self, topic: str, value: bytes | None, key: bytes | None = None, **more: Any) -> None:
         """Lay a message into a topic, as any program may."""
         producer = Producer({"bootstrap.servers": self.address}, logger=Silence())
@@ -209,6 +222,7 @@ class Broker:
         for _ in range(count):
             producer.produce(topic, b"value")
         producer.commit_transaction(DEADLINE_SECONDS)
+        until(lambda: self.ends(topic) == [count + 1], "the mark behind the messages")
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.address}, logger=Silence())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from broker import Broker, soon
@@ -282,5 +283,29 @@ def test_surplus_workers_have_no_problem(broker: Broker):
             await soon(lambda: first.lag == second.lag == 0, lambda: f"{first.lag} {second.lag}")
             for task in waiting:
                 task.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_worker_without_partitions_leaves_at_once(broker: Broker):
+    topic = broker.new_topic()
+    queue = broker.queue(topic)
+
+    async def main() -> None:
+        async with taking(queue) as busy:
+            asking = asyncio.create_task(busy.take(1))
+            await soon(lambda: broker.members(topic) == 1, "the first has joined")
+            await soon(lambda: busy.lag == 0, "it has the partition")
+            async with taking(queue) as surplus:
+                idle = asyncio.create_task(surplus.take(1))
+                await soon(lambda: broker.members(topic) == 2, "the second has joined")
+                await soon(lambda: surplus.lag == 0, "it knows that it has nothing")
+                surplus.stop()
+                await idle
+            began = time.monotonic()
+            await soon(lambda: broker.members(topic) == 1, "the second has left")
+            assert time.monotonic() - began < 20, "its session ends after 45 s"
+            busy.stop()
+            await asking
 
     asyncio.run(main())
