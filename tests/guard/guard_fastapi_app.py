@@ -1,0 +1,34 @@
+"""A FastAPI server that does what its path says, behind the guard."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from guard_actions import ACTIONS
+
+from shadow_mw.observer import ShadowGuardMiddleware, is_shadow, statistics
+
+app = FastAPI()
+
+
+@app.post("/do/{action}")
+def do(action: str, catch: bool = False) -> dict[str, object]:
+    try:
+        return {"shadow": is_shadow(), "result": ACTIONS[action]()}
+    except Exception as error:
+        if not catch:
+            raise
+        return {"shadow": is_shadow(), "caught": type(error).__name__}
+
+
+@app.post("/echo")
+async def echo(request: Request) -> dict[str, object]:
+    return {"shadow": is_shadow(), "body": (await request.body()).decode()}
+
+
+@app.get("/counts")
+async def counts() -> dict[str, object]:
+    counted = statistics()
+    return {"blocked": dict(counted.blocked), "recorded": dict(counted.recorded)}
+
+
+app.add_middleware(ShadowGuardMiddleware)
