@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from functools import lru_cache
+from types import FrameType
 from typing import Any
 
 from shadow_mw.guard import Guard
@@ -21,6 +22,8 @@ from shadow_mw.observer.watch import Watch, current, vouched
 Found = tuple[str, str] | None
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: They start `ldconfig`, `uname` and the like, which write nothing.
+_LOOKS_AT_MACHINE = frozenset({"ctypes.util", "platform", "uuid"})
 _guard = Guard("looking at an audit event")
 _lock = threading.Lock()
 
@@ -98,14 +101,26 @@ def _file(watch: Watch, event: str, path: Any, folder: Any = -1) -> Found:
 
 
 def _process(_: Watch, event: str, arguments: tuple[Any, ...]) -> Found:
-    return "process", f"{event} {arguments[0]!r}"
+    return None if _asks_about_machine() else ("process", f"{event} {arguments[0]!r}")
 
 
-def _sqlite(watch: Watch, _: str, arguments: tuple[Any, ...]) -> Found:
-    from shadow_mw.observer.sqlite import watch_connection  # only here is sqlite3 sure to be there
+def _asks_about_machine() -> bool:
+    """True below the standard library's own look at this machine, which imports of libraries begin."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 what `inspect` would take, without its cost
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _LOOKS_AT_MACHINE:
+            return True
+        frame = frame.f_back
+    return False
 
-    watch_connection(watch.rules, arguments[0])
-    return None
+
+def _sqlite(watch: Watch, event: str, arguments: tuple[Any, ...]) -> Found:
+    # Past our patch of `sqlite3.connect` nobody can tell whether this reads or writes.
+    database = arguments[0]
+    if database in ("", b"", ":memory:", b":memory:"):
+        return None
+    found = _file(watch, event, database)
+    return None if found is None else ("sql", found[1])
 
 
 def _is_own(path: str) -> bool:
@@ -127,7 +142,7 @@ def _resolved(path: str) -> str:
 _WITH_FOLDER = {"os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.utime"}
 _EVENTS: dict[str, Callable[[Watch, str, tuple[Any, ...]], Found]] = {
     "open": _open,
-    "sqlite3.connect/handle": _sqlite,
+    "sqlite3.connect": _sqlite,
     **dict.fromkeys(("socket.connect", "socket.sendto", "socket.sendmsg"), _socket),
     **dict.fromkeys(_WITH_FOLDER | {"os.truncate", "os.setxattr", "os.removexattr"}, _one_path),
     **dict.fromkeys(("os.rename", "os.link", "os.symlink"), _two_paths),

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from shadow_mw.observer import audit, aws, executors, http_clients, loops, sql
+from shadow_mw.observer import audit, aws, executors, http_clients, loops, sql, sqlite
 from shadow_mw.observer.patching import Patches
 from shadow_mw.observer.rules import Mode, Reach, Rules, read_rules
 from shadow_mw.observer.watch import Watch, watch_process
@@ -21,6 +21,7 @@ PATCHES = Patches(
         "http.client": http_clients.http_client,
         "httpcore._async.connection_pool": http_clients.httpcore_async,
         "httpcore._sync.connection_pool": http_clients.httpcore_sync,
+        "sqlite3": sqlite.sqlite3,
         "sqlalchemy": sql.sqlalchemy,
         "urllib3.connectionpool": http_clients.urllib3,
         "uvloop": loops.uvloop,

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from guard_site import Site, running_site
-from sqs_servers import running_moto
+from guard_site import Site, running_aws, running_site
 
 DOORS = ["fastapi", "flask"]
 
@@ -23,8 +22,8 @@ def _some_credentials() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def aws_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_moto(tmp_path_factory.mktemp("moto")) as service:
-        yield service.url
+    with running_aws(tmp_path_factory.mktemp("moto") / "server.log") as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

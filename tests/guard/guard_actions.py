@@ -18,6 +18,7 @@ DATABASE = os.environ.get("TARGET_DATABASE", "")
 FOLDER = Path(os.environ.get("TARGET_FOLDER", "."))
 MOTO = os.environ.get("TARGET_AWS", "")
 BODY = b'{"n": 1}'
+BY_HAND = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\nconnection: close\r\n\r\n" + BODY
 _engines: dict[str, Any] = {}
 
 
@@ -216,7 +217,9 @@ def by_thread() -> Any:
 def by_socket() -> Any:
     host, _, port = TARGET.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\nconnection: close\r\n\r\n" + BODY)
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\nconnection: close\r\n\r\n" + BODY
+        )
         return int(connection.recv(100).split()[1])
 
 
@@ -225,7 +228,7 @@ def by_asyncio_stream() -> Any:
 
     async def write() -> int:
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\nconnection: close\r\n\r\n" + BODY)
+        writer.write(BY_HAND)
         status = int((await reader.read(100)).split()[1])
         writer.close()
         return status
@@ -268,8 +271,11 @@ def read_by_sqlite3() -> Any:
 
 
 def scratch() -> Any:
-    """What stays with the process: temporary files, a database in memory, a module's bytecode."""
+    """What stays with the process: temporary files, a database in memory, a look at the machine."""
+    import ctypes.util
     import tempfile
+
+    ctypes.util.find_library("c")
 
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "inside").write_bytes(BODY)

@@ -53,7 +53,9 @@ class Site:
 
 
 @contextlib.contextmanager
-def running_site(kind: str, folder: Path, aws_url: str, loop: str = "asyncio", **guard: str) -> Iterator[Site]:
+def running_site(
+    kind: str, folder: Path, aws_url: str, loop: str = "asyncio", **guard: str
+) -> Iterator[Site]:
     """A server of this kind (`fastapi`, `flask`), with these variables."""
     (folder / "files").mkdir(parents=True)
     (folder / "scratch").mkdir()
@@ -106,3 +108,15 @@ def wait_for(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
             httpx.get(url)
             return
         time.sleep(0.05)  # another process gives no event to wait for
+
+
+@contextlib.contextmanager
+def running_aws(log: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with log.open("w") as said, subprocess.Popen(command, stdout=said, stderr=said) as child:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/moto-api/", child, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            child.kill()

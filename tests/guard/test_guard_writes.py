@@ -10,10 +10,12 @@ from guard_site import BAGGAGE, MARKED, Site
 @pytest.mark.parametrize("action", WRITES)
 def test_a_marked_request_writes_nothing(blocking: Site, action: str):
     before = blocking.written()
+    counted = sum(blocking.counts()["blocked"].values())
     answer = blocking.ask(f"/do/{action}", MARKED)
     assert answer.status_code == 500
-    assert answer.headers["shadow-guard"] == "blocked=1"
+    assert answer.text.count("Internal Server Error")
     assert blocking.written() == before
+    assert sum(blocking.counts()["blocked"].values()) == counted + 1
 
 
 @pytest.mark.parametrize("action", WRITES)
@@ -21,6 +23,7 @@ def test_an_app_that_catches_everything_writes_nothing_either(blocking: Site, ac
     before = blocking.written()
     answer = blocking.ask(f"/do/{action}?catch=1", BAGGAGE)
     assert answer.json() == {"shadow": True, "caught": "ShadowWriteBlocked"}
+    assert answer.headers["shadow-guard"] == "blocked=1"
     assert blocking.written() == before
 
 
