@@ -64,7 +64,7 @@ class ShadowGuardMiddleware:
 
     async def _serve(self, watch: Watch, scope: Scope, receive: Receive, send: Send) -> None:
         async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message.get("type") == "http.response.start":
                 headers = [*message.get("headers", ()), (b"shadow-guard", watch.header.encode())]
                 message = {**message, "headers": headers}
             await send(message)
@@ -75,7 +75,7 @@ class ShadowGuardMiddleware:
 
 def _armed(engagement: Engagement, send: Send) -> Send:
     async def heard(message: Message) -> None:
-        if message["type"] == "lifespan.startup.complete":
+        if message.get("type") == "lifespan.startup.complete":
             engagement.arm()
         await send(message)
 

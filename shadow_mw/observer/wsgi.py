@@ -56,14 +56,12 @@ class ShadowGuardWSGIMiddleware:
         watch = engagement.watch()
 
         def told(status: str, headers: Any, *exc_info: Any) -> Callable[[bytes], object]:
-            return start_response(status, [*headers, ("shadow-guard", watch.header)], *exc_info)
+            fields = [*headers, ("shadow-guard", watch.header)] if isinstance(headers, list) else headers
+            return start_response(status, fields, *exc_info)
 
         with watching(watch):
             result = self.app(environ, told)
-        wrapper = environ.get("wsgi.file_wrapper")
-        is_file = isinstance(wrapper, type) and isinstance(result, wrapper)
-        # Nothing of the app runs any more for these, and servers know them again.
-        return result if isinstance(result, list | tuple | bytes) or is_file else _Body(result, watch)
+        return result if _is_done(result, environ) else _Body(result, watch)
 
 
 class _Body:
@@ -88,6 +86,14 @@ class _Body:
         if close is not None:
             with watching(self._watch):
                 close()
+
+
+def _is_done(result: Any, environ: WSGIEnvironment) -> bool:
+    """True for what the app has no more part in, or what a server knows again: it goes on as it is."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and isinstance(result, wrapper):
+        return True
+    return isinstance(result, list | tuple | bytes) or not hasattr(result, "__iter__")
 
 
 def _is_mirrored(environ: WSGIEnvironment) -> bool:

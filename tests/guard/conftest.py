@@ -60,11 +60,10 @@ def off(request, aws_url, tmp_path_factory) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(scope="module", params=["fastapi", "flask", "fastapi on uvloop"])
+@pytest.fixture(scope="module", params=DOORS)
 def closed(request, aws_url, tmp_path_factory) -> Iterator[Site]:
-    """The whole process under watch; only the server of AWS may be asked by whom it likes."""
-    kind, _, loop = request.param.partition(" on ")
+    """The whole process under watch."""
     folder = tmp_path_factory.mktemp("site") / "one"
     variables = {"SHADOW_GUARD": "block", "SHADOW_GUARD_SCOPE": "process"}
-    with running_site(kind, folder, aws_url, loop or "asyncio", **variables) as site:
+    with running_site(request.param, folder, aws_url, **variables) as site:
         yield site

@@ -236,6 +236,21 @@ def by_asyncio_stream() -> Any:
     return asyncio.run(write())
 
 
+def by_uvloop_stream() -> Any:
+    import uvloop
+
+    host, _, port = TARGET.removeprefix("http://").partition(":")
+
+    async def write() -> int:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(BY_HAND)
+        status = int((await reader.read(100)).split()[1])
+        writer.close()
+        return status
+
+    return uvloop.run(write())
+
+
 def by_file() -> Any:
     (FOLDER / "written").write_bytes(BODY)
     return "written"
@@ -311,6 +326,7 @@ UNSEEN: dict[str, Callable[[], Any]] = {
         by_thread,
         by_socket,
         by_asyncio_stream,
+        by_uvloop_stream,
         by_file,
         by_rename,
         by_remove,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from fastapi import FastAPI, Request
 from guard_actions import ACTIONS
 
-from shadow_mw.observer import ShadowGuardMiddleware, is_shadow, statistics
+from shadow_mw.observer import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
 
 app = FastAPI()
 
@@ -18,6 +20,14 @@ def do(action: str, catch: bool = False) -> dict[str, object]:
         if not catch:
             raise
         return {"shadow": is_shadow(), "caught": type(error).__name__}
+
+
+@app.post("/predict")
+def predict(features: dict[str, float]) -> dict[str, float]:
+    """Keeps each prediction in a database, and answers though it could not."""
+    with contextlib.suppress(ShadowWriteBlocked):
+        ACTIONS["by_session"]()
+    return {"price": 3.0 * features["rooms"]}
 
 
 @app.post("/echo")

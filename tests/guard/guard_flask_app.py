@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from flask import Flask, request
 from guard_actions import ACTIONS
 
-from shadow_mw.observer import ShadowGuardWSGIMiddleware, is_shadow, statistics
+from shadow_mw.observer import ShadowGuardWSGIMiddleware, ShadowWriteBlocked, is_shadow, statistics
 
 app = Flask(__name__)
 
@@ -20,6 +21,14 @@ def do(action: str) -> dict[str, object]:
         if "catch" not in request.args:
             raise
         return {"shadow": is_shadow(), "caught": type(error).__name__}
+
+
+@app.post("/predict")
+def predict() -> dict[str, float]:
+    """Keeps each prediction in a database, and answers though it could not."""
+    with contextlib.suppress(ShadowWriteBlocked):
+        ACTIONS["by_session"]()
+    return {"price": 3.0 * request.get_json()["rooms"]}
 
 
 @app.post("/echo")

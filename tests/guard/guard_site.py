@@ -53,9 +53,7 @@ class Site:
 
 
 @contextlib.contextmanager
-def running_site(
-    kind: str, folder: Path, aws_url: str, loop: str = "asyncio", **guard: str
-) -> Iterator[Site]:
+def running_site(kind: str, folder: Path, aws_url: str, **guard: str) -> Iterator[Site]:
     """A server of this kind (`fastapi`, `flask`), with these variables."""
     (folder / "files").mkdir(parents=True)
     (folder / "scratch").mkdir()
@@ -64,7 +62,7 @@ def running_site(
         connection.execute("CREATE TABLE predictions (id INTEGER PRIMARY KEY, value FLOAT)")
         connection.execute("INSERT INTO predictions (value) VALUES (0)")
         connection.commit()
-    with StubShadow() as target, running_server(kind, folder, loop, target.url, aws_url, guard) as url:
+    with StubShadow() as target, running_server(kind, folder, target.url, aws_url, guard) as url:
         site = Site(url, target, folder, aws_url)
         yield site
         site.close()
@@ -72,7 +70,7 @@ def running_site(
 
 @contextlib.contextmanager
 def running_server(
-    kind: str, folder: Path, loop: str, target_url: str, aws_url: str, guard: dict[str, str]
+    kind: str, folder: Path, target_url: str, aws_url: str, guard: dict[str, str]
 ) -> Iterator[str]:
     port = free_port()
     environment = {
@@ -86,7 +84,7 @@ def running_server(
         **guard,
     }
     programs = {
-        "fastapi": ["uvicorn", "guard_fastapi_app:app", "--port", str(port), "--loop", loop],
+        "fastapi": ["uvicorn", "guard_fastapi_app:app", "--port", str(port)],
         "flask": ["waitress", f"--listen=127.0.0.1:{port}", "guard_flask_app:app"],
     }
     log = folder / "server.log"
