@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from shadow_mw.observer import audit, aws, executors, http_clients, loops, sql, sqlite
+from shadow_mw.assembly.announcement import say
+from shadow_mw.observer import audit, aws, django, executors, http_clients, loops, sql, sqlite
 from shadow_mw.observer.patching import Patches
 from shadow_mw.observer.rules import Mode, Reach, Rules, read_rules
 from shadow_mw.observer.watch import Watch, watch_process
-
-_log = logging.getLogger("shadow_mw")
 
 PATCHES = Patches(
     {
         "aiohttp.connector": http_clients.aiohttp,
         "botocore.client": aws.botocore,
+        "django.db.backends.utils": django.django,
         "concurrent.futures.thread": executors.thread_pools,
         "http.client": http_clients.http_client,
         "httpcore._async.connection_pool": http_clients.httpcore_async,
@@ -40,11 +39,8 @@ class Engagement:
         PATCHES.install()
         if rules.scope == "process":
             audit.add_hook()
-        _log.info(
-            "shadow_mw's guard %ss writes of %s",
-            rules.mode,
-            "this process" if rules.scope == "process" else "marked requests",
-        )
+        whose = "this process" if rules.scope == "process" else "marked requests"
+        say(f"shadow_mw guards a shadow: it {rules.mode}s the writes of {whose}")
 
     def __repr__(self) -> str:
         """The rules."""

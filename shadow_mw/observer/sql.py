@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -42,11 +43,28 @@ def writes(statement: str) -> bool:
     return bool(_WRITING.search(_LOCKING.sub(" ", bare)))
 
 
+def judge(watch: Watch, statement: str) -> None:
+    """Judge a statement that writes.
+
+    Raises:
+        ShadowWriteBlocked: in mode `block`.
+
+    """
+    watch.judge("sql", " ".join(statement.split())[:_MAX_CHARS])
+
+
+def may_write(watch: Watch, host: str, port: int | None, file: str | None) -> bool:
+    """True for a database that is allowed: its host, or its file; one in memory is the process's own."""
+    if file is None:
+        return watch.rules.allowed.has_host(host, port)
+    in_memory = not file or file == ":memory:" or "mode=memory" in file
+    return in_memory or watch.rules.allowed.has_path(os.path.realpath(file))
+
+
 def _before_cursor_execute(connection: Any, _: Any, statement: str, *__: Any) -> None:
     watch = current()
-    if watch is None or not writes(statement) or _is_allowed(watch, connection):
-        return
-    watch.judge("sql", " ".join(statement.split())[:_MAX_CHARS])
+    if watch is not None and writes(statement) and not _is_allowed(watch, connection):
+        judge(watch, statement)
 
 
 def _before_commit(connection: Any) -> None:
@@ -59,13 +77,8 @@ def _before_commit(connection: Any) -> None:
 
 def _is_allowed(watch: Watch, connection: Any) -> bool:
     url = connection.engine.url
-    if url.get_backend_name() == "sqlite":
-        return _is_in_memory(url.database) or watch.rules.allowed.has_path(str(url.database))
-    return watch.rules.allowed.has_host(url.host or "", url.port)
-
-
-def _is_in_memory(database: str | None) -> bool:
-    return not database or database == ":memory:" or "mode=memory" in database
+    file = (url.database or "") if url.get_backend_name() == "sqlite" else None
+    return may_write(watch, url.host or "", url.port, file)
 
 
 def _connecting(original: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import socket
 import sqlite3
@@ -115,8 +116,6 @@ def by_core() -> Any:
 
 def by_core_stubborn() -> Any:
     """Catches, and commits all the same; then writes by the driver's own cursor and commits that."""
-    import contextlib
-
     import sqlalchemy
 
     with engine().connect() as connection:
@@ -143,6 +142,30 @@ def by_sqlalchemy_async() -> Any:
         return "written"
 
     return asyncio.run(write())
+
+
+def django_connection() -> Any:
+    import django
+    from django.conf import settings
+    from django.db import connection
+
+    if not settings.configured:
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE}
+        settings.configure(DATABASES={"default": database})
+        django.setup()
+    return connection
+
+
+def by_django() -> Any:
+    with contextlib.closing(django_connection()) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO predictions (value) VALUES (%s)", [5])
+    return "written"
+
+
+def read_by_django() -> Any:
+    with contextlib.closing(django_connection()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM predictions")
+        return cursor.fetchone()[0]
 
 
 def read_by_sqlalchemy() -> Any:
@@ -314,6 +337,7 @@ WRITES: dict[str, Callable[[], Any]] = {
         by_session,
         by_core,
         by_sqlalchemy_async,
+        by_django,
         by_boto3,
         by_boto3_transfer,
         by_executor,
@@ -343,6 +367,7 @@ READS: dict[str, Callable[[], Any]] = {
         function.__name__: function
         for function in (
             read_by_sqlalchemy,
+            read_by_django,
             read_by_boto3,
             query_by_boto3,
             read_by_sqlite3,

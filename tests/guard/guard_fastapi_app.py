@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
-from guard_actions import ACTIONS
+from guard_actions import ACTIONS, FOLDER
 
 from shadow_mw.observer import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
 
-app = FastAPI()
+
+@contextlib.asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    (FOLDER / "started").write_bytes(b"the app's own, before it serves")
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
 
 
 @app.post("/do/{action}")

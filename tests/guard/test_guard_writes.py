@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from guard_actions import READS, UNSEEN, WRITES
-from guard_site import BAGGAGE, MARKED, Site
+from guard_site import BAGGAGE, MARKED, Site, running_site
 
 
 @pytest.mark.parametrize("action", WRITES)
@@ -92,6 +92,39 @@ def test_a_forged_mark_does_nothing_where_the_deployment_does_not_ask_for_a_guar
     assert "shadow-guard" not in answer.headers
     assert action in READS or off.written() != before
     restore(off)
+
+
+@pytest.mark.parametrize("closed", ["fastapi"], indirect=True)
+def test_in_scope_process_the_app_may_write_until_it_has_started(closed: Site):
+    assert "started" in closed.written()["files"]
+
+
+def test_in_scope_process_what_is_allowed_is_written(aws_url, tmp_path):
+    variables = {
+        "SHADOW_GUARD": "block",
+        "SHADOW_GUARD_SCOPE": "process",
+        "SHADOW_GUARD_ALLOW": f"localhost, {tmp_path / 'site' / 'files'}",
+    }
+    with running_site("fastapi", tmp_path / "site", aws_url, **variables) as site:
+        stopped = {
+            action
+            for action in {**WRITES, **UNSEEN}
+            if "caught" in site.ask(f"/do/{action}?catch=1", MARKED).json() or restore(site)
+        }
+    # Clients know a host by the name it is asked by, which is 127.0.0.1 here; sockets only know addresses.
+    by_name = {action for action in WRITES if "by_s" not in action}
+    assert stopped == by_name | {"by_session", "by_sqlalchemy_async", "by_sqlite3", "by_process", "by_thread"}
+
+
+def test_in_scope_process_and_mode_record_all_is_written_and_counted(aws_url, tmp_path):
+    variables = {"SHADOW_GUARD": "record", "SHADOW_GUARD_SCOPE": "process"}
+    with running_site("fastapi", tmp_path / "site", aws_url, **variables) as site:
+        for action in {**WRITES, **UNSEEN}:
+            before, counted = site.written(), sum(site.counts()["recorded"].values())
+            assert "result" in site.ask(f"/do/{action}").json()
+            assert site.written() != before
+            assert sum(site.counts()["recorded"].values()) > counted, action
+            restore(site)
 
 
 def test_the_log_says_each_kind_once(blocking: Site):
