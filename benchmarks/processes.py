@@ -21,6 +21,12 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
 
+def own_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Our environment without what configures the libraries that are measured, and with what does here."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
+    return {**inherited, **more}
+
+
 class Child:
     """A Python process that runs a script beside this file and ends when its stdin does."""
 
@@ -35,7 +41,6 @@ class Child:
         keep: tuple[int, ...] = (),
     ) -> None:
         """Start the script; `keep` are file descriptors that it inherits."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
         self._script = script
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed by stop()
         self.process = subprocess.Popen(
@@ -43,7 +48,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**inherited, **(environment or {})},
+            env=own_environment(environment or {}),
             pass_fds=keep,
         )
 
@@ -54,11 +59,11 @@ class Child:
         nanoseconds instead of ticks of 10 ms.
         """
         pid = self.process.pid
-        return sum(map(_cpu_seconds, (pid, *children(pid)) if self.counts_children else (pid,)))
+        return sum(map(cpu_seconds, (pid, *children(pid)) if self.counts_children else (pid,)))
 
     def beside_cpu_seconds(self) -> float:
         """The same of what stands beside it."""
-        return sum(map(_cpu_seconds, self.beside()))
+        return sum(map(cpu_seconds, self.beside()))
 
     def beside(self) -> list[int]:
         """What the process has started for itself: the mirror process."""
@@ -99,7 +104,8 @@ class Child:
         raise SystemExit(f"{self._script} ended:\n{self.errors()}")
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """CPU of a process since its start, by its clock."""
     return time.clock_gettime(~pid << 3 | 2)
 
 

@@ -48,7 +48,7 @@ class Offered:
 
     def __init__(self, room: asyncio.Semaphore) -> None:
         self._room = room
-        self.message = _exchange()
+        self.message = exchange()
 
     def done(self) -> None:
         self._room.release()
@@ -70,7 +70,7 @@ class Flood:
             yield Offered(self._room)
 
 
-def _exchange() -> Exchange:
+def exchange() -> Exchange:
     exchange_id = uuid7()
     return Exchange(
         request=CapturedRequest(
@@ -105,7 +105,7 @@ async def work(shadow: str, library: str, count: int) -> dict[str, Any]:
     return {"per_second": count / seconds, "cpu_us": cpu_seconds / count * 1e6, "counts": counts}
 
 
-def _in_own_process(port: str, collector: str, library: str, count: int, *, spans: bool) -> dict[str, Any]:
+def in_own_process(port: str, collector: str, library: str, count: int, *, spans: bool) -> dict[str, Any]:
     exporter = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector or port}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc" if collector else "http/protobuf",
@@ -119,7 +119,7 @@ def _in_own_process(port: str, collector: str, library: str, count: int, *, span
 
 
 @contextlib.contextmanager
-def _server(script: str) -> Iterator[str]:
+def server(script: str) -> Iterator[str]:
     """The port of a server in a process of its own, on the other core."""
     command = [sys.executable, str(Path(__file__).parent / script)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
@@ -135,12 +135,12 @@ def compare(
     runs: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     with contextlib.ExitStack() as stack:
         # The stub answers whatever it is sent, spans over HTTP too.
-        port = stack.enter_context(_server("client_server.py"))
-        collector = stack.enter_context(_server("otlp_sink.py")) if is_grpc else ""
+        port = stack.enter_context(server("client_server.py"))
+        collector = stack.enter_context(server("otlp_sink.py")) if is_grpc else ""
         for _ in range(rounds):
             for library in libraries:
                 for spans in (True, False):
-                    found = _in_own_process(port, collector, library, count, spans=spans)
+                    found = in_own_process(port, collector, library, count, spans=spans)
                     runs.setdefault((library, spans), []).append(found)
     return runs
 

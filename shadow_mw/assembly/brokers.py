@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from shadow_mw.assembly.clients import need_client
 from shadow_mw.assembly.concealing import conceal
@@ -21,8 +23,13 @@ from shadow_mw.queues.broker_source import BrokerSource, Settled
 from shadow_mw.queues.forwarder import Forwarder
 from shadow_mw.records import CapturedRequest, Comparison
 from shadow_mw.settings import Settings
+from shadow_mw.store_urls import is_url
+from shadow_mw.stores.kept import KeptRecords
 from shadow_mw.telemetry.providers import service_name
 from shadow_mw.values import CONTROL
+
+#: Tells the ids that are in the store, of records given as (record id, microseconds of Unix time).
+Known: TypeAlias = Callable[[Sequence[tuple[str, int]]], frozenset[str]]
 
 
 def keyring(settings: Settings) -> Keyring | None:
@@ -76,7 +83,7 @@ def make_broker_source(
         inbox,
         Opener(keyring(settings)),
         books,
-        settled=lambda requests: settled(settings, requests),
+        settled=partial(settled, settings, _kept(settings)),
         written=written,
         size=max(settings.queue_size // shares, 1),
         size_bytes=int(settings.queue_bytes) // shares,
@@ -105,8 +112,8 @@ def make_inbox(settings: Settings) -> Inbox:
     )
 
 
-def settled(settings: Settings, requests: Sequence[CapturedRequest]) -> Settled:
-    """Of each exchange the shadows whose record is in the store already.
+def settled(settings: Settings, kept: Known, requests: Sequence[CapturedRequest]) -> Settled:
+    """Of each exchange the shadows whose record is in the store already, which `kept` tells.
 
     Raises:
         StoreError: the store could not be read.
@@ -120,7 +127,7 @@ def settled(settings: Settings, requests: Sequence[CapturedRequest]) -> Settled:
         for request in requests
         for name in names
     }
-    known = _known(settings, [(record_id, request.ts_us) for record_id, (request, _) in ids.items()])
+    known = kept([(record_id, request.ts_us) for record_id, (request, _) in ids.items()])
     found: dict[str, set[str]] = {}
     for request, name in map(ids.__getitem__, known):
         found.setdefault(request.exchange_id, set()).add(name)
@@ -148,10 +155,26 @@ def _known(settings: Settings, records: Sequence[tuple[str, int]]) -> frozenset[
         return frozenset()
 
 
+def _kept(settings: Settings) -> Known:
+    """What tells again and again which records are in the store."""
+    if settings.store == "none" or is_url(settings.store):
+        return partial(_known, settings)
+    records = KeptRecords(settings.store)
+
+    def known(asked: Sequence[tuple[str, int]]) -> frozenset[str]:
+        with contextlib.suppress(StoreNotFound):
+            return records.known(asked)
+        return frozenset()
+
+    return known
+
+
 def _sender(settings: Settings) -> Sender:
     if is_kafka(settings.queue):
+        from shadow_mw.queues.kafka_options import check_options, environment_options
         from shadow_mw.queues.kafka_sender import KafkaSender
 
+        check_options(environment_options())  # the sender's own client is made with the first exchange
         return KafkaSender(settings.queue)
     from shadow_mw.queues.sqs_sender import SQSSender
 

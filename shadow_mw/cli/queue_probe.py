@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shadow_mw.cli.finding import Finding
 from shadow_mw.exceptions import ShadowMWError
-from shadow_mw.queue_urls import is_broker, is_kafka, sqs_address
+from shadow_mw.queue_urls import is_broker, is_kafka, kafka_address, sqs_address
 from shadow_mw.settings import Settings
 
 
@@ -34,7 +34,21 @@ def _kafka(settings: Settings, deadline_seconds: float) -> Finding:
     if not count:
         return Finding(False, f"{where}: there is no such topic: make it, with a partition for each worker")
     workers = "one worker" if count == 1 else f"up to {count} workers"
-    return Finding(True, f"{where} answers; its partitions feed {workers}")
+    missing = _missing_dead_letters(settings.queue, deadline_seconds)
+    return Finding(True, f"{where} answers; its partitions feed {workers}{missing}")
+
+
+def _missing_dead_letters(queue: str, deadline_seconds: float) -> str:
+    """A remark where there is no topic for dead letters; none where we may not know."""
+    from shadow_mw.queues.kafka_probe import partitions_of
+
+    try:
+        if partitions_of(f"{queue}.dead", deadline_seconds):
+            return ""
+    except ShadowMWError:
+        return ""
+    name = kafka_address(queue).topic
+    return f"; there is no topic {name}.dead: make it, unless your brokers make topics by themselves"
 
 
 def _sqs(settings: Settings, _: float) -> Finding:

@@ -88,7 +88,10 @@ def _judged(
     if last_us is not None and now_us - last_us <= _FRESH_US:
         return "pass", "Mirrored right now."
     if not alive and last_pulse_us is not None:
-        return "fail", "Not mirrored: no worker runs. It starts with the app, at its first predict call."
+        return (
+            "fail",
+            "Not mirrored: no worker runs. It starts with the first predict call, or by `shadow-mw worker`.",
+        )
     if reason := _reason(recent):
         return "fail", f"Not mirrored right now: {reason}."
     if not alive:

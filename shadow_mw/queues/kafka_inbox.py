@@ -40,7 +40,9 @@ class KafkaInbox:
 
         """
         address = kafka_address(queue)
-        chosen = environment_options() if options is None else options
+        given = environment_options() if options is None else options
+        # A group of its own: two topics in one group would rebalance each other.
+        chosen = {"group.id": f"shadow_mw.{address.topic}", **given}
         self._queue = queue
         self._health = KafkaHealth(
             f"taking from the Kafka topic {address.topic}", address.brokers, address.topic

@@ -27,6 +27,8 @@ _PRODUCER = {
 }
 _CONSUMER = {
     "group.id": "shadow_mw",
+    # Longer than a worker may take to let go of its partitions.
+    "max.poll.interval.ms": "600000",
     "partition.assignment.strategy": "cooperative-sticky",
     "auto.offset.reset": "earliest",
     "queued.max.messages.kbytes": "16384",

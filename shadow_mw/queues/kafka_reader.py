@@ -263,3 +263,7 @@ class KafkaReader:
                 break
             self.assignment.commit(self._consumer, self.assignment.ledgers.values())
             self._consumer.poll(_IDLE_SECONDS)
+        if not self.assignment.ledgers:
+            # A member without partitions that is only closed goes without a word, and the others wait for it.
+            self._consumer.unsubscribe()
+            self._consumer.poll(_IDLE_SECONDS)

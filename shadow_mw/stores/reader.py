@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.stores.columns import lines, records
 from shadow_mw.stores.dialects import DuckDBDialect
 from shadow_mw.stores.engine import connect, first_line
-from shadow_mw.stores.journal import read_journal
-from shadow_mw.stores.layout import PART_FOLDERS, TABLES, Layout, readable
+from shadow_mw.stores.inventory import inventory, unchanged
+from shadow_mw.stores.layout import TABLES, Layout
 from shadow_mw.stores.opened import Opened
-from shadow_mw.stores.publication import listing
 
-_LIST_WAIT_SECONDS = 10.0
 _ATTEMPTS = 5
 #: Half of what the database may take of memory.
 _HOT_BYTES = 256 * 2**20
-
-
-class _Snapshot(msgspec.Struct, frozen=True):
-    """The files that hold every record once at one moment. Immutable."""
-
-    segments: list[Path]
-    parts: dict[type, list[Path]]
 
 
 class StoreReader(Opened):
@@ -81,7 +70,7 @@ class StoreReader(Opened):
                 return self._rows(sql, parameters)
             # A file went away since the snapshot. Retention seldom does that; compactions wait for us now.
             for _ in range(_ATTEMPTS - 1):
-                with contextlib.suppress(duckdb.IOException), _listed(self._layout):
+                with contextlib.suppress(duckdb.IOException), unchanged(self._layout):
                     self._define_tables()
                     return self._rows(sql, parameters)
             return self._rows(sql, parameters)
@@ -91,14 +80,14 @@ class StoreReader(Opened):
 
     def _rows(self, sql: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
         if not self._is_defined:
-            with _listed(self._layout):
+            with unchanged(self._layout):
                 self._define_tables()
         cursor = self._database.execute(sql, list(parameters))
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _define_tables(self) -> None:
-        files = _files(self._layout)
+        files = inventory(self._layout)
         hot = self._hot(files.segments)
         for name, kind in TABLES.items():
             query = records(kind, files.parts[kind], hot)
@@ -140,30 +129,7 @@ def open_reader(folder: Path | str) -> StoreReader:
     return reader
 
 
-@contextlib.contextmanager
-def _listed(layout: Layout) -> Iterator[None]:
-    """Keep compactions from changing the list of files for a block; a copied store may lack the locks."""
-    with readable(layout.root), contextlib.ExitStack() as stack:
-        has_locks = layout.publish_lock.exists() and layout.gate_lock.exists()
-        if has_locks and not stack.enter_context(listing(layout, _LIST_WAIT_SECONDS)):
-            raise StoreError(f"a compaction holds up the store at {layout.root}: try again later")
-        yield
-
-
 def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_size
     return 0
-
-
-def _files(layout: Layout) -> _Snapshot:
-    """The files that count, without what an interrupted compaction made surplus."""
-    with readable(layout.root):
-        journal = read_journal(layout)
-        surplus = set(journal.surplus(layout)) if journal else set()
-        return _Snapshot(
-            segments=[path for path in layout.segments() if path not in surplus],
-            parts={
-                kind: [path for path in layout.parts(kind) if path not in surplus] for kind in PART_FOLDERS
-            },
-        )

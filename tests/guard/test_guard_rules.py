@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ import requests
 from stub_shadow import StubShadow
 
 from shadow_mw import SettingsError
+from shadow_mw.guard_variables import GUARD_VARIABLES
 from shadow_mw.observer import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
 from shadow_mw.observer.allowed import Allowed
 from shadow_mw.observer.engagement import PATCHES, engage, restored
@@ -226,3 +228,8 @@ def test_statements_that_read(statement):
 )
 def test_statements_that_write(statement):
     assert writes(statement)
+
+
+def test_each_variable_stands_in_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "guard.md").read_text()
+    assert [name for name in GUARD_VARIABLES if f"| `{name}` |" not in page] == []

@@ -192,6 +192,14 @@ class Broker:
         consumer.close()
         return found.offset if found.offset >= 0 else None
 
+    def members(self, group: str) -> int:
+        """How many workers a group has, as the broker sees it."""
+        admin = self._admin()  # its answers end with it
+        try:
+            return len(admin.describe_consumer_groups([group])[group].result(DEADLINE_SECONDS).members)
+        except KafkaException:  # the first member is still looking for its coordinator
+            return 0
+
     def put(self, topic: str, value: bytes | None, key: bytes | None = None, **more: Any) -> None:
         """Lay a message into a topic, as any program may."""
         producer = Producer({"bootstrap.servers": self.address}, logger=Silence())
@@ -209,6 +217,7 @@ class Broker:
         for _ in range(count):
             producer.produce(topic, b"value")
         producer.commit_transaction(DEADLINE_SECONDS)
+        until(lambda: self.ends(topic) == [count + 1], "the mark behind the messages")
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.address}, logger=Silence())

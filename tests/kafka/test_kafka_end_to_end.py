@@ -301,3 +301,31 @@ def watched(port: int, path: str) -> tuple[int, bytes]:
 def metrics(port: int) -> str:
     """The page of metrics, without labels of the scope."""
     return re.sub(r"\{otel_scope[^}]*\}", "", watched(port, "/metrics")[1].decode())
+
+
+def test_workers_of_a_topic_are_a_group_of_their_own(
+    site: Any, broker: Broker, topic: str, shadow: StubShadow
+):
+    here = site(broker.queue(topic), shadow.url)
+    app, worker = here.app(), here.worker()
+    app.ask_many(5)
+    compared_once(app.store, 5)
+    ended(app, worker)
+    groups = (f"shadow_mw.{topic}", "shadow_mw")
+    done = [sum(broker.committed(topic, partition=n, group=group) or 0 for n in range(6)) for group in groups]
+    assert done == [5, 0]
+
+
+def test_a_wrong_option_turns_mirroring_off_with_a_sentence_and_production_answers(
+    site: Any, broker: Broker, topic: str, shadow: StubShadow
+):
+    here = site(broker.queue(topic), shadow.url, SHADOW_KAFKA_SECURITY_PROTOCOLL="SSL")
+    app = here.app()
+    assert app.ask_many(5) == [b"[1]"] * 5
+    app.says("mirroring is off")
+    app.says("did you mean SHADOW_KAFKA_SECURITY_PROTOCOL?")
+    assert app.ask_many(5) == [b"[1]"] * 5
+    worker = here.worker()
+    assert worker.wait() == 1
+    assert "did you mean SHADOW_KAFKA_SECURITY_PROTOCOL?" in worker.log
+    assert "Traceback" not in worker.log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from broker import Broker, soon
 from kafka_tools import OtherWorker, envelope, ids, sending, take, taking
@@ -156,7 +157,36 @@ def test_a_partition_is_handed_over_when_its_letters_are_acknowledged(broker: Br
                 assert not any(letter.is_withdrawn for letter in letters)
                 for letter in letters:
                     letter.acknowledge()
-                await soon(lambda: new.problem == "" and new.lag == 0, lambda: f"nothing left: {new!r}")
+                before = [letter.envelope.id for letter in letters]
+
+                async def send() -> None:
+                    while not waiting.done():
+                        reports.send(envelope(reports.sent))
+                        await asyncio.sleep(0.05)
+
+                await asyncio.wait_for(send(), 60)
+                assert not set(ids(await waiting)) & set(before), "nothing comes again"
+            asking.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_is_one_too_many_leaves_without_holding_the_others_up(broker: Broker):
+    """While a group waits for a member that is gone, the broker hears no acknowledgement of the others."""
+    topic = broker.new_topic(2)
+    queue = broker.queue(topic)
+
+    async def main() -> None:
+        async with sending(queue) as reports, taking(queue) as old:
+            for number in range(40):
+                reports.send(envelope(number))
+            letters = await take(old, 40)
+            asking = asyncio.create_task(old.take(10))
+            async with taking(queue) as new:
+                waiting = asyncio.create_task(new.take(10))
+                await soon(lambda: new.problem == "", lambda: new.problem)
+                for letter in letters:
+                    letter.acknowledge()
                 waiting.cancel()
             asking.cancel()
 
@@ -249,5 +279,29 @@ def test_surplus_workers_have_no_problem(broker: Broker):
             await soon(lambda: first.lag == second.lag == 0, lambda: f"{first.lag} {second.lag}")
             for task in waiting:
                 task.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_worker_without_partitions_leaves_at_once(broker: Broker):
+    topic = broker.new_topic()
+    queue = broker.queue(topic)
+
+    async def main() -> None:
+        async with taking(queue) as busy:
+            asking = asyncio.create_task(busy.take(1))
+            await soon(lambda: broker.members(topic) == 1, "the first has joined")
+            await soon(lambda: busy.lag == 0, "it has the partition")
+            async with taking(queue) as surplus:
+                idle = asyncio.create_task(surplus.take(1))
+                await soon(lambda: broker.members(topic) == 2, "the second has joined")
+                await soon(lambda: surplus.lag == 0, "it knows that it has nothing")
+                surplus.stop()
+                await idle
+            began = time.monotonic()
+            await soon(lambda: broker.members(topic) == 1, "the second has left")
+            assert time.monotonic() - began < 20, "its session ends after 45 s"
+            busy.stop()
+            await asking
 
     asyncio.run(main())

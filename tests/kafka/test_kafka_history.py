@@ -97,7 +97,7 @@ def test_it_leaves_the_workers_where_they_are(broker: Broker):
     queue = past(broker, partitions=1)
     topic = queue.rpartition("/")[2]
     read(queue)
-    assert broker.committed(topic, group="shadow_mw") is None
+    assert broker.committed(topic, group=f"shadow_mw.{topic}") is None
 
 
 def test_a_cancelled_take_loses_nothing(broker: Broker):

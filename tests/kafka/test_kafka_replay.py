@@ -75,7 +75,7 @@ def test_what_lies_in_a_topic_is_asked_of_another_shadow_and_stays_there(
         }
         [row] = reader.rows("SELECT DISTINCT service, production_version, queue FROM comparisons")
     assert row == {"service": "shop", "production_version": "7", "queue": "replay:"}
-    assert broker.committed(name, group="shadow_mw") is None
+    assert broker.committed(name, group=f"shadow_mw.{name}") is None
     assert len(broker.contents(name)) == 32
 
 

@@ -1,0 +1,147 @@
+"""A user who types the commands of an example's README into several terminals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from process_tools import Runtime, until
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+#: For a command that ends by itself, on a machine that may be busy.
+PATIENCE_SECONDS = 150.0
+_KEPT_OUT = shutil.ignore_patterns(".*", "broker-data", "keys", "worker*.log", "worker*.pid", "__pycache__")
+
+
+class Terminals:
+    """One example in a folder of its own, on ports that are free here. Ends what it has started."""
+
+    def __init__(self, name: str, folder: Path, runtime: Runtime, *ports: int) -> None:
+        """Copy the example, with other ports in all of its files."""
+        self.folder = folder / name
+        shutil.copytree(EXAMPLES / name, self.folder, ignore=_KEPT_OUT)
+        free = free_ports(len(ports))
+        self.ports = dict(zip(ports, free, strict=True))
+        for path in self.folder.iterdir():
+            mode, text = path.stat().st_mode, path.read_text()
+            for written, other in self.ports.items():
+                text = re.sub(rf"\b{written}\b", str(other), text)
+            path.write_text(text)
+            path.chmod(mode)
+        self._runtime = runtime
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Terminals:  # noqa: PYI034 (Self is of Python 3.11)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, process in self._started.items():
+            if process.poll() is None:
+                self.ctrl_c(name)
+        for path in self.folder.glob("worker*.pid"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(path.read_text()), signal.SIGKILL)
+        for process in self._started.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def blocks(self) -> list[str]:
+        """The commands of the README, block by block."""
+        return re.findall(r"```sh\n(.*?)```", (self.folder / "README.md").read_text(), re.DOTALL)
+
+    def run(self, block: str) -> str:
+        """Type a block and wait for its end; what it says."""
+        output = self.folder / "terminal.log"
+        with output.open("wb") as said:
+            done = subprocess.run(
+                self._shell(block),
+                cwd=self.folder,
+                env=self._environment(),
+                stdout=said,  # no pipe: what goes on in the background would keep it open
+                stderr=subprocess.STDOUT,
+                timeout=PATIENCE_SECONDS,
+                check=False,
+            )
+        assert done.returncode == 0, output.read_text()
+        return output.read_text()
+
+    def start(self, name: str, block: str, says: str = "") -> None:
+        """Type a block in a terminal where it stays, and wait until it says something."""
+        with (self.folder / f"terminal-{name}.log").open("wb") as log:
+            self._started[name] = subprocess.Popen(
+                self._shell(block),
+                cwd=self.folder,
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+        def has_said() -> bool:
+            assert self._started[name].poll() is None or says in self.said(name), self.said(name)
+            return says in self.said(name)
+
+        until(has_said, lambda: f"{says!r} of {name}: {self.said(name)}")
+
+    def said(self, name: str) -> str:
+        return (self.folder / f"terminal-{name}.log").read_text()
+
+    def ends(self, name: str) -> str:
+        """Wait for the end of what was started; what it said."""
+        assert self._started[name].wait(PATIENCE_SECONDS) == 0, self.said(name)
+        return self.said(name)
+
+    def ctrl_c(self, name: str) -> None:
+        """End what runs in a terminal."""
+        os.killpg(self._started[name].pid, signal.SIGINT)
+        self._started[name].wait(PATIENCE_SECONDS)
+
+    def _shell(self, block: str) -> list[str]:
+        return ["bash", "-euc", f". ./settings.sh\n{block}"]
+
+    def _environment(self) -> dict[str, str]:
+        """The environment of a user's terminal, with this Python's commands on the path."""
+        own = ("SHADOW_", "OTEL_", "AWS_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+        return {**kept, "PATH": path, "XDG_RUNTIME_DIR": str(self._runtime.path), "PYTHONUNBUFFERED": "1"}
+
+
+def _account(report: str) -> dict[str, Any]:
+    """The figures of the one shadow in a report."""
+    (shadow,) = json.loads(report)["shadows"]
+    agreement = shadow["analysis"]["agreement"]
+    counts = shadow["analysis"]["account"]
+    return {
+        "eligible": counts["eligible"],
+        "compared": counts["buckets"]["compared"],
+        "unaccounted": counts["unaccounted"],
+        "agree": agreement["agree"],
+        "disagree": agreement["disagree"],
+    }
+
+
+def reported(terminals: Terminals, command: str, requests: int) -> dict[str, Any]:
+    """The figures once so many requests are in the books."""
+
+    def found() -> dict[str, Any] | None:
+        figures = _account(terminals.run(f"{command.strip()} --json"))
+        return figures if figures["eligible"] >= requests else None
+
+    return dict(until(found, f"{requests} requests in the report"))
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as probes:
+        taken = [probes.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in taken]
