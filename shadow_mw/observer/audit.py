@@ -49,7 +49,7 @@ def _look(event: str, arguments: tuple[Any, ...]) -> None:
     watch = current()
     if watch is None or watch.rules.scope != "process":
         return
-    found: Found = None
+    found: Found = ("unknown", event)  # where looking fails: rather one write too few
     with _guard, vouched():
         found = meaning(watch, event, arguments)
     if found is not None:

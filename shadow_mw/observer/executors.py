@@ -16,7 +16,8 @@ def thread_pools(module: Any) -> Undo:
             watch = of_request()
             if watch is None:
                 return original(pool, function, *arguments, **named)
-            return original(pool, _carried, watch, function, *arguments, **named)
+            with watching(None):  # a thread that starts now may inherit it, and lives on
+                return original(pool, _carried, watch, function, *arguments, **named)
 
         return submit
 

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from shadow_mw.guard import Guard
+from shadow_mw.exceptions import ShadowWriteBlocked
 
 Undo = Callable[[], None]
 #: What patches a module that has just been imported, and says how to take it back.
@@ -28,7 +28,6 @@ class Patches:
         self._undo: dict[str, Undo] = {}
         self._finder = _Finder(self)
         self._lock = threading.RLock()
-        self._guard = Guard("watching a library")
 
     def __repr__(self) -> str:
         """The modules that are patched."""
@@ -67,11 +66,20 @@ class Patches:
             self.remove()
 
     def patch(self, module: ModuleType) -> None:
-        """Patch one module, once."""
+        """Patch one module, once.
+
+        Raises:
+            ShadowWriteBlocked: the module is not what we know, so that its writes could not be seen.
+
+        """
         name = module.__name__
-        with self._lock, self._guard:
-            if name not in self._undo:
+        with self._lock:
+            if name in self._undo:
+                return
+            try:
                 self._undo[name] = self._table[name](module)
+            except Exception as error:
+                raise ShadowWriteBlocked(f"the guard does not know this version of {name}") from error
 
 
 class _Finder(MetaPathFinder):

@@ -85,6 +85,7 @@ def running_server(
     }
     programs = {
         "fastapi": ["uvicorn", "guard_fastapi_app:app", "--port", str(port)],
+        "gunicorn": ["gunicorn", "-k", "gthread", "-b", f"127.0.0.1:{port}", "guard_flask_app:app"],
         "flask": ["waitress", f"--listen=127.0.0.1:{port}", "guard_flask_app:app"],
     }
     log = folder / "server.log"

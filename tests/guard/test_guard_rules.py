@@ -7,6 +7,7 @@ import http.client
 import subprocess
 import sys
 import threading
+import types
 import urllib.request
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from shadow_mw.guard_variables import GUARD_VARIABLES
 from shadow_mw.observer import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
 from shadow_mw.observer.allowed import Allowed
 from shadow_mw.observer.engagement import PATCHES, engage, restored
+from shadow_mw.observer.patching import Patches
 from shadow_mw.observer.rules import Rules
 from shadow_mw.observer.sql import writes
 from shadow_mw.observer.watch import Watch, forget, watching
@@ -182,6 +184,13 @@ def test_a_library_is_watched_that_is_imported_later():
     )
     assert done.returncode == 0, done.stderr
     assert "'urllib3.connectionpool'" in done.stdout
+
+
+def test_a_library_that_it_does_not_know_is_refused():
+    module = types.ModuleType("some_library")
+    patches = Patches({"some_library": lambda found: found.no_such_class})
+    with pytest.raises(ShadowWriteBlocked, match="does not know this version of some_library"):
+        patches.patch(module)
 
 
 def test_what_asks_for_a_proxy_is_judged_by_whom_it_asks():

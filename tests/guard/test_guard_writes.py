@@ -116,6 +116,14 @@ def test_in_scope_process_what_is_allowed_is_written(aws_url, tmp_path):
     assert stopped == by_name | {"by_session", "by_sqlalchemy_async", "by_sqlite3", "by_process", "by_thread"}
 
 
+def test_in_scope_process_a_server_goes_about_its_own_business(aws_url, tmp_path):
+    variables = {"SHADOW_GUARD": "block", "SHADOW_GUARD_SCOPE": "process"}
+    with running_site("gunicorn", tmp_path / "site", aws_url, **variables) as site:
+        large = site.ask("/echo", content=b"x" * 3_000_000)
+        assert (large.status_code, len(large.json()["body"])) == (200, 3_000_000)
+        assert site.counts() == {"blocked": {}, "recorded": {}}
+
+
 def test_in_scope_process_and_mode_record_all_is_written_and_counted(aws_url, tmp_path):
     variables = {"SHADOW_GUARD": "record", "SHADOW_GUARD_SCOPE": "process"}
     with running_site("fastapi", tmp_path / "site", aws_url, **variables) as site:
