@@ -10,9 +10,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from figures import Round, Turn, quantile
 from machine import Others, wait_for_quiet
@@ -26,6 +27,8 @@ _MIRROR_PATIENCE_SECONDS = 10.0
 _QUIET_PATIENCE_SECONDS = 20.0
 _TRIES = 4
 _PROBES = 3
+#: As the mirror process's, since a worker would run on another host.
+_LOWEST = 19
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,20 @@ class Serving:
 class Bench:
     """All processes of one benchmark."""
 
-    def __init__(self, side: ServerChild, load: Child, serving: Mapping[str, Serving]) -> None:
+    def __init__(
+        self,
+        side: ServerChild,
+        load: Child,
+        serving: Mapping[str, Serving],
+        behind: Sequence[Any],
+    ) -> None:
+        """Take them all; those `behind` a broker are none of the other work on the machine."""
         self._side = side
         self._load = load
         self._serving = serving
         apps = {one.app for one in serving.values()}
-        self._children = [side, load, *apps, *(one.proxy for one in serving.values() if one.proxy)]
+        proxies = [one.proxy for one in serving.values() if one.proxy]
+        self._children = [side, load, *apps, *proxies, *behind]
 
     def round(self, variants: Sequence[Variant], plan: Plan, order: random.Random) -> Round:
         """Every variant once."""
@@ -142,13 +153,15 @@ def _second_ms(port: int) -> float:
 def started(variants: Sequence[Variant]) -> Iterator[Bench]:
     """The processes, warm enough to answer; stopped by pid in the end."""
     children: list[Child] = []
-    with tempfile.TemporaryDirectory(prefix="shadow-overhead-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="shadow-overhead-"))
+        brokers = _Brokers(stack)
         try:
             children += [side := ServerChild("side.py"), load := Child("load.py")]
             apps = {}
             for variant in variants:
                 if not variant.proxy:
-                    children.append(app := _serve(variant, side, folder))
+                    children.append(app := _serve(variant, side, folder, brokers))
                     apps[variant.name] = app
             for app in apps.values():
                 app.get("/openapi.json")
@@ -158,17 +171,45 @@ def started(variants: Sequence[Variant]) -> Iterator[Bench]:
                     children.append(proxy := _stand(variant, side, apps[variant.base], folder))
                     serving[variant.name] = Serving(apps[variant.base], proxy)
                     proxy.wait_until_it_listens()
-            yield Bench(side, load, serving)
+            yield Bench(side, load, serving, brokers.running)
         finally:
             stop_all(children)
 
 
-def _serve(variant: Variant, side: ServerChild, folder: str) -> ServerChild:
+class _Brokers:
+    """The broker, which is started for the first variant that has one, and a worker for each."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._broker: Any = None
+        self.running: list[Any] = []
+        """What of it uses CPU."""
+
+    def behind(self, variant: Variant, places: dict[str, str]) -> dict[str, str]:
+        """The environment of a variant, behind which a worker of lowest priority stands."""
+        # Imported here, because most variants need nothing of it.
+        from kafka_site import kafka, working
+
+        if self._broker is None:
+            self._broker = self._stack.enter_context(kafka())
+            self.running.append(self._broker)
+        queue = self._broker.queue(self._broker.new_topic())
+        environment = _filled(variant, {**places, "kafka": queue})
+        cores = [os.sched_getaffinity(0)]
+        self.running += self._stack.enter_context(working(environment, 1, cores, nice=_LOWEST))
+        return environment
+
+
+def _serve(variant: Variant, side: ServerChild, folder: str, brokers: _Brokers) -> ServerChild:
     places = {"side": side.url, "name": variant.name, "folder": f"{folder}/{variant.name}"}
-    environment = {key: value.format(**places) for key, value in variant.environment.items()}
+    environment = brokers.behind(variant, places) if variant.has_broker else _filled(variant, places)
     if variant.server == "gunicorn":
         return GunicornChild("flask_production.py", variant.app, environment=environment)
     return ServerChild("production.py", variant.app, environment=environment)
+
+
+def _filled(variant: Variant, places: dict[str, str]) -> dict[str, str]:
+    return {key: value.format(**places) for key, value in variant.environment.items()}
 
 
 def _stand(variant: Variant, side: ServerChild, app: ServerChild, folder: str) -> ProxyChild:

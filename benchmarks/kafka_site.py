@@ -42,8 +42,12 @@ def kafka() -> Iterator[Any]:
     """A broker that runs for a block."""
     from broker import Broker
 
+    class Measured(Broker):
+        def cpu_seconds(self) -> float:
+            return cpu_seconds(self.pid)
+
     with tempfile.TemporaryDirectory(prefix="shadow-kafka-") as folder:
-        broker = Broker(Path(folder))
+        broker = Measured(Path(folder))
         try:
             broker.start()
             yield broker
@@ -149,13 +153,14 @@ class WorkerProcess:
 
 @contextlib.contextmanager
 def working(
-    environment: Mapping[str, str], count: int, cores: Sequence[set[int]]
+    environment: Mapping[str, str], count: int, cores: Sequence[set[int]], *, nice: int = 0
 ) -> Iterator[list[WorkerProcess]]:
     """So many workers for a block, each on the cores of its place."""
     workers: list[WorkerProcess] = []
     try:
         for number in range(count):
-            workers.append(WorkerProcess(environment, cores[number % len(cores)]))  # noqa: PERF401 see below
+            one = WorkerProcess(environment, cores[number % len(cores)], nice=nice)
+            workers.append(one)
         yield workers
     finally:  # those too that were started before one could not be
         stop(workers)

@@ -1,12 +1,12 @@
 """What mirroring costs production: CPU a request and latency, against the same app without it.
 
-    python benchmarks/overhead.py [--part fastapi|flask|network …] [--variants NAME …] [--quick]
+    python benchmarks/overhead.py [--part fastapi|flask|network|broker …] [--variants NAME …] [--quick]
                                   [--rounds N] [--seconds S] [--rate R] [--json FILE]
 
 Every variant in `variants.py` is a server process of its own, or a proxy in front of the bare one, started
 once and kept warm. A round visits all of them in a shuffled order, one at a time, with the same open-loop
 load; differences and ratios are taken within a round, so that a noisy minute hits both sides. Loopback only.
-Linux only (CPU clocks by pid). The part `network` needs nginx and Envoy.
+Linux only (CPU clocks by pid). The part `network` needs nginx and Envoy, and `broker` a Kafka.
 """
 
 from __future__ import annotations
@@ -140,6 +140,11 @@ def refuse_incomplete(variants: Sequence[Variant]) -> None:
     for kind in sorted({variant.proxy for variant in variants} - {""}):
         if not binary(kind):
             raise SystemExit(f"{kind} is not installed: {PROXIES[kind][2]}")
+    if any(variant.has_broker for variant in variants):
+        from kafka_site import missing
+
+        if how := missing():
+            raise SystemExit(how)
     if not hasattr(time, "clock_gettime") or not sys.platform.startswith("linux"):
         raise SystemExit("this benchmark reads CPU clocks by pid, which only Linux has")
 

@@ -12,11 +12,20 @@ Figures = Mapping[str, Any]
 
 def overhead(variants: Mapping[str, Figures]) -> str:
     """What each way to mirror adds to the app alone, as ratios of latencies."""
-    head = ("variant", "added CPU, µs/request", "p50, ms", "p50 / bare", "p99, ms", "p99 / bare")
+    head = (
+        "variant",
+        "added CPU, µs/request",
+        "mirror process",
+        "p50, ms",
+        "p50 / bare",
+        "p99, ms",
+        "p99 / bare",
+    )
     rows = [
         (
             name,
             _added_cpu(name, figures),
+            _mirror_cpu(figures),
             _spread(figures, "p50_ms", ".2f"),
             "" if figures["base"] == name else _spread(figures, "p50_ratio", ".2f"),
             _spread(figures, "p99_ms", ".2f"),
@@ -44,7 +53,7 @@ def network(variants: Mapping[str, Figures]) -> str:
             name,
             _added_cpu(name, figures),
             _spread(figures, "proxy_cpu_us", ".0f") if figures["proxy"] else "",
-            _spread(figures, "mirror_cpu_us", ".0f") if figures["mirror_cpu_us"]["median"] else "",
+            _mirror_cpu(figures),
             _spread(figures, "added_p50_ms", "+.2f"),
             _spread(figures, "added_p99_ms", "+.2f"),
             f"{figures['next_request_ms']:,.1f}",
@@ -77,6 +86,10 @@ def _added_cpu(name: str, figures: Figures) -> str:
     return (
         f"({figures['cpu_us']['median']:.0f} in all)" if is_base else _spread(figures, "added_cpu_us", "+.0f")
     )
+
+
+def _mirror_cpu(figures: Figures) -> str:
+    return _spread(figures, "mirror_cpu_us", ".0f") if figures["mirror_cpu_us"]["median"] else ""
 
 
 def _ends(figures: Figures) -> tuple[str, str]:

@@ -12,7 +12,7 @@ class Variant:
     """One way to serve the predict call.
 
     In the values of `environment` `{side}` is the address of the shadow and collector, `{name}` the
-    variant's name and `{folder}` a folder of its own.
+    variant's name, `{folder}` a folder of its own and `{kafka}` the queue of a broker's topic.
     """
 
     name: str
@@ -34,6 +34,8 @@ class Variant:
     """How long the proxy waits for the shadow, in its own words."""
     without: str = ""
     """The variant with the same proxy and no mirroring, which this one is measured against too."""
+    has_broker: bool = False
+    """Whether a broker and a worker of its own stand behind it."""
     connections: int = 64
     """How many connections the load generator keeps open."""
     rest_seconds: float = 0.0
@@ -64,6 +66,7 @@ def _targets(where: str) -> dict[str, str]:
 
 
 BARE = Variant("bare", "bare", "the app alone")
+BARE_AGAIN = Variant("bare-again", "bare", "the same app in a second process: what differs here is noise")
 PROCESS = Variant(
     "process",
     "mirrored",
@@ -85,7 +88,7 @@ PROCESS_DOWN = Variant(
 )
 FASTAPI = (
     BARE,
-    Variant("bare-again", "bare", "the same app in a second process: what differs here is noise"),
+    BARE_AGAIN,
     Variant(
         "rate-0",
         "mirrored",
@@ -196,8 +199,22 @@ NETWORK = (
     *_proxied("envoy"),
 )
 
+BROKER = (
+    BARE,
+    BARE_AGAIN,
+    PROCESS,
+    Variant(
+        "kafka",
+        "mirrored",
+        "ShadowMiddleware, everything mirrored, queue kafka:, a worker with store and spans behind it",
+        {**_SHADOW, **_ALL, "SHADOW_QUEUE": "{kafka}"},
+        mirrored_share=1.0,
+        has_broker=True,
+    ),
+)
+
 #: What can be run alone.
-PARTS = {"fastapi": FASTAPI, "flask": FLASK, "network": NETWORK}
+PARTS = {"fastapi": FASTAPI, "flask": FLASK, "network": NETWORK, "broker": BROKER}
 ALL = {variant.name: variant for part in PARTS.values() for variant in part}
 
 

@@ -43,7 +43,7 @@ _HELD = 500
 class Offered:
     """A delivery that is made from nothing, and gives its room back."""
 
-    is_kept = is_withdrawn = False
+    is_kept = is_withdrawn = may_be_repeated = False
     settled: frozenset[str] = frozenset()
 
     def __init__(self, room: asyncio.Semaphore) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from shadow_mw.assembly.brokers import make_broker_source, make_inbox
+from shadow_mw.assembly.brokers import make_broker_source, make_inbox, make_kept
 from shadow_mw.assembly.workshop import make_worker
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import Comparators
@@ -42,15 +42,18 @@ class Consuming:
         comparators = Comparators(
             settings.compare, rtol=settings.rtol, atol=settings.atol, ignore=settings.ignore
         )
+        kept = make_kept(settings)
         self._worker: Worker = make_worker(
-            settings, books, comparators, self.snapshot, is_patient=True, queue=queue, readers=readers
+            settings, books, comparators, self.snapshot, kept=kept, queue=queue, readers=readers
         )
-        self._source: BrokerSource = make_broker_source(settings, inbox, books, self._worker.written)
+        self._source: BrokerSource = make_broker_source(
+            settings, inbox, books, kept=kept, written=self._worker.written
+        )
 
     @property
     def problem(self) -> str:
         """Why nothing is taken now, as a sentence; empty while all is well."""
-        return self._source.problem
+        return self._worker.problem or self._source.problem
 
     @property
     def was_stopped(self) -> bool:

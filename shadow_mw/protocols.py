@@ -71,6 +71,11 @@ class Delivery(Protocol):
         ...
 
     @property
+    def may_be_repeated(self) -> bool:
+        """True where another worker may have the message too, or have had it."""
+        ...
+
+    @property
     def is_withdrawn(self) -> bool:
         """True once the queue gives the message to another worker: nothing of it may be recorded here."""
         ...

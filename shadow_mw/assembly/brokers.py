@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias
 
 from shadow_mw.assembly.clients import need_client
 from shadow_mw.assembly.concealing import conceal
@@ -21,15 +21,13 @@ from shadow_mw.questions import known_records
 from shadow_mw.queue_urls import is_kafka, sqs_address
 from shadow_mw.queues.broker_source import BrokerSource, Settled
 from shadow_mw.queues.forwarder import Forwarder
-from shadow_mw.records import CapturedRequest, Comparison
+from shadow_mw.records import CapturedRequest
 from shadow_mw.settings import Settings
 from shadow_mw.store_urls import is_url
 from shadow_mw.stores.kept import KeptRecords
 from shadow_mw.telemetry.providers import service_name
 from shadow_mw.values import CONTROL
-
-#: Tells the ids that are in the store, of records given as (record id, microseconds of Unix time).
-Known: TypeAlias = Callable[[Sequence[tuple[str, int]]], frozenset[str]]
+from shadow_mw.worker.recorder import Kept
 
 
 def keyring(settings: Settings) -> Keyring | None:
@@ -70,9 +68,14 @@ def make_forwarder(settings: Settings, books: Books) -> Forwarder:
 
 
 def make_broker_source(
-    settings: Settings, inbox: Inbox, books: Books, written: Callable[[Callable[[], None]], None]
+    settings: Settings,
+    inbox: Inbox,
+    books: Books,
+    *,
+    kept: Kept,
+    written: Callable[[Callable[[], None]], None],
 ) -> BrokerSource:
-    """The source of a worker that takes from a broker.
+    """The source of a worker that takes from a broker; `kept` tells which records are in the store.
 
     Raises:
         SettingsError: a key can't be read.
@@ -83,7 +86,7 @@ def make_broker_source(
         inbox,
         Opener(keyring(settings)),
         books,
-        settled=partial(settled, settings, _kept(settings)),
+        settled=partial(settled, settings, kept),
         written=written,
         size=max(settings.queue_size // shares, 1),
         size_bytes=int(settings.queue_bytes) // shares,
@@ -112,7 +115,7 @@ def make_inbox(settings: Settings) -> Inbox:
     )
 
 
-def settled(settings: Settings, kept: Known, requests: Sequence[CapturedRequest]) -> Settled:
+def settled(settings: Settings, kept: Kept, requests: Sequence[CapturedRequest]) -> Settled:
     """Of each exchange the shadows whose record is in the store already, which `kept` tells.
 
     Raises:
@@ -134,39 +137,24 @@ def settled(settings: Settings, kept: Known, requests: Sequence[CapturedRequest]
     return {exchange_id: frozenset(shadows) for exchange_id, shadows in found.items()}
 
 
-def missing(settings: Settings, comparisons: list[Comparison]) -> list[Comparison]:
-    """Those comparisons that are not in the store.
+def make_kept(settings: Settings) -> Kept:
+    """What tells again and again which records are in the store. Thread-safe."""
+    if settings.store == "none":
+        return lambda records: frozenset()  # noqa: ARG005 nothing is kept, whatever is asked
+    look = partial(_look, settings.store) if is_url(settings.store) else KeptRecords(settings.store).known
+    lock = threading.Lock()
 
-    Raises:
-        StoreError: the store could not be read.
-
-    """
-    known = _known(settings, [(one.record_id, one.ts_us) for one in comparisons])
-    return [one for one in comparisons if one.record_id not in known]
-
-
-def _known(settings: Settings, records: Sequence[tuple[str, int]]) -> frozenset[str]:
-    if settings.store == "none" or not records:
-        return frozenset()
-    try:
-        with contextlib.closing(open_reader(settings.store)) as reader:
-            return known_records(reader, records)
-    except StoreNotFound:
+    def kept(records: Sequence[tuple[str, int]]) -> frozenset[str]:
+        with lock, contextlib.suppress(StoreNotFound):
+            return look(records)
         return frozenset()
 
+    return kept
 
-def _kept(settings: Settings) -> Known:
-    """What tells again and again which records are in the store."""
-    if settings.store == "none" or is_url(settings.store):
-        return partial(_known, settings)
-    records = KeptRecords(settings.store)
 
-    def known(asked: Sequence[tuple[str, int]]) -> frozenset[str]:
-        with contextlib.suppress(StoreNotFound):
-            return records.known(asked)
-        return frozenset()
-
-    return known
+def _look(store: str, records: Sequence[tuple[str, int]]) -> frozenset[str]:
+    with contextlib.closing(open_reader(store)) as reader:
+        return known_records(reader, records)
 
 
 def _sender(settings: Settings) -> Sender:

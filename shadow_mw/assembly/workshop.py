@@ -12,7 +12,7 @@ from typing import Any
 
 from opentelemetry.sdk.metrics.export import MetricReader
 
-from shadow_mw.assembly.brokers import make_forwarder, missing
+from shadow_mw.assembly.brokers import make_forwarder
 from shadow_mw.assembly.concealing import conceal
 from shadow_mw.assembly.control import control_share
 from shadow_mw.assembly.objects import Objects
@@ -34,7 +34,7 @@ from shadow_mw.telemetry.spans import Tracing
 from shadow_mw.values import parse_segments
 from shadow_mw.worker.judge import Judge, Origin
 from shadow_mw.worker.lane import Lane
-from shadow_mw.worker.recorder import Recorder
+from shadow_mw.worker.recorder import Kept, Recorder
 from shadow_mw.worker.worker import Worker
 
 # Python imports `encodings.idna` for the first host. Imported with this module, no fork gets amid of it:
@@ -48,13 +48,14 @@ def make_worker(
     snapshot: Callable[[], Statistics],
     objects: Objects = MappingProxyType({}),
     *,
-    is_patient: bool = False,
+    kept: Kept | None = None,
     queue: str = "",
     readers: Sequence[MetricReader] = (),
 ) -> Worker:
     """A worker with everything below it; metrics are read off `snapshot`, `objects` are shadows in code.
 
-    A patient one waits for shadows and stores that are down, since its queue keeps what it does not take.
+    With `kept`, which tells what records are in the store, it waits for shadows and stores that are down,
+    since its queue keeps what it does not take.
     `readers` read the metrics beside the exporters that the `OTEL_*` variables name.
 
     Raises:
@@ -82,11 +83,9 @@ def make_worker(
         conceal=Redactor(settings.redact_request),
     )
     return Worker(
-        _make_lanes(settings, objects, is_patient=is_patient),
+        _make_lanes(settings, objects, is_patient=kept is not None),
         judge,
-        Recorder(
-            make_store(settings), books, origin, missing=partial(missing, settings) if is_patient else None
-        ),
+        Recorder(make_store(settings), books, origin, kept=kept),
         Tracing(telemetry.tracer, queue=origin.queue, linked=settings.trace == "linked"),
         Metrics(telemetry.meter, snapshot),
         telemetry,

@@ -145,7 +145,7 @@ class BrokerSource:
         if self._is_known(letter.envelope.id):
             letter.acknowledge()  # a copy whose claim went with the first one
             return None
-        _log.warning("a message goes to the dead letters: %s", reason)
+        _log.warning("a message is not taken: %s", reason)
         letter.reject(reason)
         return None
 
@@ -224,6 +224,10 @@ class _Delivery:
     @property
     def is_withdrawn(self) -> bool:
         return self.letter.is_withdrawn
+
+    @property
+    def may_be_repeated(self) -> bool:
+        return self.letter.may_be_repeated
 
     def done(self) -> None:
         """Nothing: the room is held until the records are in the store."""

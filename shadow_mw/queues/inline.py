@@ -166,6 +166,7 @@ class _Delivery:
     __slots__ = ("_is_done", "_offered_at", "_queue", "entries", "message", "size_bytes")
     is_kept = False
     is_withdrawn = False
+    may_be_repeated = False
     settled: frozenset[str] = frozenset()
 
     def __init__(self, queue: InlineQueue, message: Message, entries: int, size_bytes: int) -> None:

@@ -162,6 +162,7 @@ class _Delivery:
     __slots__ = ("_arrived_at", "_connection", "_is_done", "_number", "message")
     is_kept = False
     is_withdrawn = False
+    may_be_repeated = False
     settled: frozenset[str] = frozenset()
 
     def __init__(self, connection: _Connection, number: int, message: Message) -> None:

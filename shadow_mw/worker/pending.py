@@ -58,6 +58,11 @@ class Pending:
         return self.deliveries[0].is_kept
 
     @property
+    def may_be_repeated(self) -> bool:
+        """True where another worker may have it too, or have had it."""
+        return self.deliveries[0].may_be_repeated
+
+    @property
     def is_withdrawn(self) -> bool:
         """True where another worker has it now."""
         return self.deliveries[0].is_withdrawn

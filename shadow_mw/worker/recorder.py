@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -15,6 +16,12 @@ from shadow_mw.protocols import Store
 from shadow_mw.records import Comparison, Pulse, Record, Tally
 from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.worker.judge import Origin
+
+#: Tells the ids that are in the store, of records given as (record id, microseconds of Unix time). Blocks.
+Kept: TypeAlias = Callable[[Sequence[tuple[str, int]]], frozenset[str]]
+
+#: What was added to the books, by route and shadow.
+Taken: TypeAlias = Mapping[Key, dict[str, int]]
 
 _MINUTE_US = 60_000_000
 _PULSE_SECONDS = 10.0
@@ -33,16 +40,18 @@ class Recorder:
         interval_seconds: float = 1.0,
         limit: int = 10_000,
         clock: Callable[[], float] = time.time,
-        missing: Callable[[list[Comparison]], list[Comparison]] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Write every `interval_seconds` or `batch` records; hold at most `limit` while the disk is slow.
 
-        With `missing` it is patient: it tries a batch again until it is kept, and loses none, so that whoever
-        adds to it has to wait. `missing` asks the store which records it lacks, for what failed may be there.
+        With `kept`, which tells what records are in the store, it is patient: it tries a batch again until it
+        is kept, and loses none, so that whoever adds to it has to wait.
         """
-        self._is_patient = missing is not None
-        self._missing = missing
+        self._is_patient = kept is not None
+        self._kept: Kept = kept or _nothing
+        self._suspects: set[str] = set()
         self._has_failed = False
+        self._may_be_kept = False
         self._store = store
         self._books = books
         self._origin = origin
@@ -58,13 +67,15 @@ class Recorder:
         self._shadows: Callable[[], Iterable[ShadowStatistics]] = tuple
         self._next_pulse = 0.0
 
-    def add(self, comparison: Comparison) -> None:
-        """Take a comparison for the next batch."""
+    def add(self, comparison: Comparison, *, may_be_repeated: bool = False) -> None:
+        """Take a comparison for the next batch; of one that may be repeated the store is asked first."""
         if self._store is None:
             return
         if len(self._records) >= self._limit and not self._is_patient:
             self._drop([comparison])
             return
+        if may_be_repeated:
+            self._suspects.add(comparison.record_id)
         self._records.append(comparison)
         if len(self._records) >= self._batch:
             self._full.set()
@@ -106,23 +117,43 @@ class Recorder:
         """False where the records are to be tried again."""
         taken = self._books.take()
         pulses = self._pulses()
-        if await self._try(store, records, [*self._tallies(taken), *pulses]):
+        self._has_failed = not await self._try(store, records, taken, pulses)
+        if not self._has_failed:
+            self._suspects.difference_update(record.record_id for record in records)
             return True
         self._books.give_back(taken)
         if not self._is_patient:
             self._drop(records)
         return not self._is_patient
 
-    async def _try(self, store: Store, records: list[Comparison], others: list[Record]) -> bool:
+    async def _try(
+        self,
+        store: Store,
+        records: list[Comparison],
+        taken: Mapping[Key, dict[str, int]],
+        pulses: list[Pulse],
+    ) -> bool:
         with self._guard:
-            if self._has_failed and self._missing is not None:
-                records = await anyio.to_thread.run_sync(self._missing, records)
-            self._has_failed = True
-            if records or others:
-                await anyio.to_thread.run_sync(store.write, [*records, *others])
-            self._has_failed = False
+            repeated = await self._repeated(records)
+            fresh = [record for record in records if record.record_id not in repeated]
+            if not self._may_be_kept:  # else they are ours, and their counts may be missing
+                taken = _without(taken, [record for record in records if record.record_id in repeated])
+            self._may_be_kept = True
+            batch: list[Record] = [*fresh, *self._tallies(taken), *pulses]
+            if batch:
+                await anyio.to_thread.run_sync(store.write, batch)
+            self._may_be_kept = False
             return True
         return False
+
+    async def _repeated(self, records: list[Comparison]) -> frozenset[str]:
+        """The ids of those records that are in the store already, as far as there can be any."""
+        asked = [
+            (record.record_id, record.ts_us)
+            for record in records
+            if record.record_id in self._suspects or (self._may_be_kept and self._is_patient)
+        ]
+        return await anyio.to_thread.run_sync(self._kept, asked) if asked else frozenset()
 
     def close(self) -> None:
         """Give the store's files back."""
@@ -130,7 +161,7 @@ class Recorder:
             with self._guard:
                 self._store.close()
 
-    def _tallies(self, taken: dict[Key, dict[str, int]]) -> list[Tally]:
+    def _tallies(self, taken: Taken) -> list[Tally]:
         minute_us = int(self._clock() * 1e6) // _MINUTE_US * _MINUTE_US
         return [
             Tally(
@@ -142,6 +173,7 @@ class Recorder:
                 counts=counts,
             )
             for (route, shadow), counts in taken.items()
+            if counts
         ]
 
     def _pulses(self) -> list[Pulse]:
@@ -167,3 +199,18 @@ class Recorder:
     def _drop(self, records: list[Comparison]) -> None:
         for (route, shadow), count in Counter((record.route, record.shadow) for record in records).items():
             self._books.add_many(route, shadow, {"records_dropped": count})
+
+
+def _nothing(_: Sequence[tuple[str, int]]) -> frozenset[str]:
+    return frozenset()
+
+
+def _without(taken: Taken, repeated: list[Comparison]) -> Taken:
+    """The counts without those of comparisons that another worker has counted."""
+    if not repeated:
+        return taken
+    left = {key: Counter(counts) for key, counts in taken.items()}
+    for comparison in repeated:
+        words = ["eligible", comparison.bucket, *([comparison.verdict] * (comparison.bucket == "compared"))]
+        left[comparison.route, comparison.shadow].subtract(words)
+    return {key: {word: count for word, count in counts.items() if count} for key, counts in left.items()}

@@ -96,6 +96,11 @@ class Worker:
         """Call back once everything that is judged until now is in the store, or counted as dropped."""
         self._recorder.then(callback)
 
+    @property
+    def problem(self) -> str:
+        """Why what is judged is not kept, as a sentence; empty while all is well."""
+        return "the store cannot be written" if self._recorder.must_try_again else ""
+
     def statistics(self, mode: Mode, queue: str) -> Statistics:
         """A snapshot of all shadows."""
         return Statistics(mode=mode, queue=queue, shadows=self._snapshots())
@@ -183,7 +188,7 @@ class Worker:
         spans.end_production(response, comparison.production_prediction)
         asked.span.end(comparison)
         self._metrics.observe(comparison)
-        self._recorder.add(comparison)
+        self._recorder.add(comparison, may_be_repeated=pending.may_be_repeated)
         self._note_latency(asked.lane, comparison)
         is_compared = comparison.bucket == "compared"
         return (comparison.bucket, comparison.verdict) if is_compared else (comparison.bucket,)

@@ -83,6 +83,11 @@ class Broker:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def queue(self, topic: str) -> str:
         return f"kafka://{self.address}/{topic}"
 

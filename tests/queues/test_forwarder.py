@@ -28,7 +28,7 @@ NAMES = ("a", "b")
 class Given:
     """A delivery of the app's."""
 
-    is_kept = is_withdrawn = False
+    is_kept = is_withdrawn = may_be_repeated = False
     settled: frozenset[str] = frozenset()
 
     def __init__(self, message: Message) -> None:

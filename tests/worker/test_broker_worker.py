@@ -67,6 +67,15 @@ class Bench:
 
         return anyio.run(run)
 
+    def work_beside(self) -> None:
+        """As `work`, on a thread, which can't listen to signals."""
+
+        async def run() -> None:
+            consuming = Consuming(self.settings, MemoryInbox(self.broker))
+            await consuming._worker.run(consuming._source)
+
+        anyio.run(run)
+
     def kill(self, after: int) -> None:
         """A worker that is gone once its store has been written to so often; it acknowledges nothing."""
 
@@ -326,3 +335,30 @@ def test_a_second_copy_whose_value_went_with_the_first_is_no_dead_letter(bench, 
         one.work()
     assert one.books() == {"eligible": 1, "compared": 1, "agree": 1}
     assert [envelope.key for envelope, _ in one.broker.dead] == ["request-2"]
+
+
+def test_what_two_workers_are_given_at_once_is_recorded_and_counted_by_one(tmp_path):
+    """A queue of SQS may do that; the slower one looks once more before it writes."""
+    gate, is_asked = threading.Event(), threading.Event()
+
+    def late(asked: Any) -> Reply:
+        is_asked.set()
+        gate.wait(60)
+        return Reply(body=SAME)
+
+    with StubShadow(late) as slow, StubShadow(lambda asked: Reply(body=SAME)) as fast:
+        second, first = Bench(tmp_path / "store", slow.url), Bench(tmp_path / "store", fast.url)
+        for one in (first, second):
+            one.put(4)
+            one.broker.put_back()  # it may be that another has had them
+        second.put(2, first=11)
+        working = threading.Thread(target=second.work_beside)
+        working.start()
+        assert is_asked.wait(60)
+        first.work()
+        assert first.books()["eligible"] == 4
+        gate.set()
+        working.join(60)
+    assert first.books() == {"eligible": 6, "compared": 6, "agree": 6}
+    assert len(first.comparisons) == len({record.record_id for record in first.comparisons}) == 6
+    assert not second.broker.open
