@@ -16,6 +16,7 @@ import pytest
 import requests
 from stub_shadow import StubShadow
 
+import shadow_mw.observer
 from shadow_mw import SettingsError
 from shadow_mw.guard_variables import GUARD_VARIABLES
 from shadow_mw.observer import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
@@ -242,3 +243,14 @@ def test_statements_that_write(statement):
 def test_each_variable_stands_in_the_page():
     page = (Path(__file__).parents[2] / "docs" / "guard.md").read_text()
     assert [name for name in GUARD_VARIABLES if f"| `{name}` |" not in page] == []
+
+
+def test_exported_names():
+    assert set(shadow_mw.observer.__all__) == {
+        "GuardStatistics",
+        "ShadowGuardMiddleware",
+        "ShadowGuardWSGIMiddleware",
+        "ShadowWriteBlocked",
+        "is_shadow",
+        "statistics",
+    }
