@@ -50,6 +50,7 @@ class Keywords(TypedDict, total=False):
     record_chars: int
     trace: Literal["same", "linked"]
     memory_bytes: int | str | None
+    sandbox: Literal["strict", "best-effort", "off"]
     cpu_seconds_per_second: float | None
     drain_seconds: float
     worker_listen: str

@@ -215,6 +215,13 @@ class MirroringSettings(BaseSettings):
         "kernel keeps it (RLIMIT_DATA). Each process of a `python:` target has the same cap of its own, for "
         "its resident memory too. Not set: no cap.",
     )
+    sandbox: Literal["strict", "best-effort", "off"] = Field(
+        "best-effort",
+        description="What is taken from the processes of `python:` targets, network, writing and other "
+        "processes first: `best-effort` takes what the platform lets it take, `strict` does not ask the "
+        "model where a promise can't be kept, `off` takes nothing. See [the sandbox]"
+        "(python-shadows.md#the-sandbox).",
+    )
     cpu_seconds_per_second: float | None = Field(
         None,
         gt=0.0,

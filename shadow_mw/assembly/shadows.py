@@ -54,6 +54,7 @@ def _python_shadow(target: Target, settings: Settings) -> Shadow:
         features=settings.features,
         max_body_bytes=int(settings.max_body_bytes),
         memory_bytes=None if settings.memory_bytes is None else int(settings.memory_bytes),
+        sandbox=settings.sandbox,
     )
     shadow.start()  # models take their time to load, so they begin before the first request
     return shadow

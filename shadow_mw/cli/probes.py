@@ -15,9 +15,10 @@ import httpx
 
 from shadow_mw.assembly.stores import reach
 from shadow_mw.cli.finding import Finding
+from shadow_mw.cli.model_probe import probe_model
 from shadow_mw.cli.queue_probe import probe_queue
 from shadow_mw.compare.choice import Comparators
-from shadow_mw.exceptions import SettingsError, ShadowMWError, ShadowUnreachable, StoreError
+from shadow_mw.exceptions import SettingsError, ShadowMWError, StoreError
 from shadow_mw.settings import Settings
 from shadow_mw.store_urls import is_url, shown
 from shadow_mw.stores.layout import Layout
@@ -25,7 +26,6 @@ from shadow_mw.targets import Target
 from shadow_mw.telemetry.exporters import Signal, exporter_names, open_exporters
 
 _LONGEST_PROBE_SECONDS = 10.0
-_LONGEST_IMPORT_SECONDS = 60.0
 _SIGNALS: tuple[Signal, ...] = ("traces", "metrics")
 _OTLP_DEFAULT = "http://localhost:4317"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -35,7 +35,7 @@ _GRPC_PORT = 4317
 def probe_all(settings: Settings) -> list[Finding]:
     """Try everything that the settings and the `OTEL_*` variables name."""
     deadline_seconds = min(settings.timeout_seconds, _LONGEST_PROBE_SECONDS)
-    findings = anyio.run(_probe_targets, settings.targets, deadline_seconds)
+    findings = anyio.run(_probe_targets, settings, deadline_seconds)
     findings.extend(probe_queue(settings, deadline_seconds))
     findings.append(probe_store(settings.store))
     findings.append(probe_comparator(settings))
@@ -43,23 +43,24 @@ def probe_all(settings: Settings) -> list[Finding]:
     return findings
 
 
-async def _probe_targets(targets: tuple[Target, ...], deadline_seconds: float) -> list[Finding]:
+async def _probe_targets(settings: Settings, deadline_seconds: float) -> list[Finding]:
     """Try all targets side by side; the findings in the order of the targets."""
-    findings: dict[str, Finding] = {}
+    findings: dict[str, list[Finding]] = {}
 
     async def probe(target: Target) -> None:
-        findings[target.name] = await probe_target(target, deadline_seconds)
+        if target.is_python:
+            findings[target.name] = await probe_model(target, settings)
+        else:
+            findings[target.name] = [await probe_target(target, deadline_seconds)]
 
     async with anyio.create_task_group() as group:
-        for target in targets:
+        for target in settings.targets:
             group.start_soon(probe, target)
-    return [findings[target.name] for target in targets]
+    return [finding for target in settings.targets for finding in findings[target.name]]
 
 
 async def probe_target(target: Target, deadline_seconds: float) -> Finding:
-    """Send one marked OPTIONS request, to which any HTTP status is an answer; or import a callable."""
-    if target.is_python:
-        return await _probe_python(target)
+    """Send one marked OPTIONS request, to which any HTTP status is an answer."""
     where = f"target {target.name} at {target.url}"
     try:
         with anyio.fail_after(deadline_seconds):
@@ -74,25 +75,6 @@ async def probe_target(target: Target, deadline_seconds: float) -> Finding:
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return Finding(False, f"{where} does not speak HTTP ({_cause(error)}): check the port and the scheme")
     return Finding(True, f"{where} answers (status {status})")
-
-
-async def _probe_python(target: Target) -> Finding:
-    """Import the callable in a process of its own, as the mirror would."""
-    from shadow_mw.shadows.python import PythonShadow
-
-    shadow = PythonShadow(target, replicas=1, features="", max_body_bytes=2**20, memory_bytes=None)
-    where = f"target {target.name} at {target.url}"
-    try:
-        with anyio.fail_after(_LONGEST_IMPORT_SECONDS):
-            await shadow.loaded()
-    except TimeoutError:
-        return Finding(False, f"{where} was not imported within {_LONGEST_IMPORT_SECONDS:g} s")
-    except ShadowUnreachable as error:
-        reason = str(error).partition("; the next start")[0]
-        return Finding(False, f"{where} cannot be asked ({reason}): correct SHADOW_TARGETS or the module")
-    finally:
-        await shadow.aclose()
-    return Finding(True, f"{where} is imported and can be called")
 
 
 async def _options(target: Target) -> int:

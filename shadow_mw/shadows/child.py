@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
-import signal
 import socket
 import sys
 import threading
@@ -15,12 +13,15 @@ import msgspec
 
 from shadow_mw.exceptions import ShadowAnswerTooLarge, ShadowModelError, ShadowUnreachable
 from shadow_mw.frames import FrameReader, encode
-from shadow_mw.limits import cap_memory, step_back
+from shadow_mw.sandbox.layers import missing
+from shadow_mw.sandbox.lockdown import lock_down
 from shadow_mw.shadows.model import Model, imported
 from shadow_mw.shadows.model_frames import (
     FRAME_OVERHEAD_BYTES,
+    REFUSED,
     Call,
     FromModel,
+    LockedDown,
     Order,
     Predicted,
     Raised,
@@ -29,18 +30,16 @@ from shadow_mw.shadows.model_frames import (
     Unready,
 )
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main() -> None:
     """Import the model, say so, and answer calls until the worker hangs up."""
     order = msgspec.json.decode(sys.argv[1], type=Order)
     connection = socket.socket(fileno=order.descriptor)
     connection.set_inheritable(False)
-    _end_with_parent(order.parent, connection)
-    step_back("shadow_mw model")
-    cap_memory(order.memory_bytes)
     try:
+        _lock_down(order, connection)
+        # The kernel tells of the parent's end on Linux only; the socket always does.
+        threading.Thread(target=_watch, args=(connection,), daemon=True).start()
         function = imported(order.name)
     except ShadowUnreachable as error:
         connection.sendall(encode(Unready(str(error))))
@@ -67,14 +66,14 @@ def _answered(model: Model, call: Call) -> FromModel:
         return TooLarge(str(error))
 
 
-def _end_with_parent(parent: int, connection: socket.socket) -> None:
-    """End when the worker ends, also while the model computes and by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)  # it ended before the line above
-    # The signal comes when the thread ends that started us, and on Linux only; the socket always tells.
-    threading.Thread(target=_watch, args=(connection,), daemon=True).start()
+def _lock_down(order: Order, connection: socket.socket) -> None:
+    layers = lock_down(
+        order.sandbox, parent_pid=order.parent, scratch=order.scratch, memory_bytes=order.memory_bytes
+    )
+    connection.sendall(encode(LockedDown(layers)))
+    if order.sandbox == "strict" and (lacking := missing(layers)):
+        what = "; ".join(map(str, lacking))
+        raise ShadowUnreachable(f"{REFUSED}, and this does not hold: {what}")
 
 
 def _watch(connection: socket.socket) -> None:

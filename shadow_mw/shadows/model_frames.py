@@ -7,9 +7,12 @@ from typing import TypeAlias
 import msgspec
 
 from shadow_mw.records import Headers
+from shadow_mw.sandbox.layers import Layer, Policy
 
 #: What a frame may have beside the body in it.
 FRAME_OVERHEAD_BYTES = 1024 * 1024
+#: How the reason begins for which a strict sandbox asks no model.
+REFUSED = "the model is not asked: SHADOW_SANDBOX is strict"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +25,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None
     parent: int
     """The process id of the worker."""
+    sandbox: Policy
+    scratch: str = ""
+    """The folder where it may write; none without a sandbox."""
     descriptor: int = -1
 
 
@@ -30,6 +36,12 @@ class Call(msgspec.Struct, frozen=True, tag="call"):
 
     body: bytes
     headers: Headers
+
+
+class LockedDown(msgspec.Struct, frozen=True, tag="locked_down"):
+    """Which layers of its sandbox hold, said before the model is imported, so that it can't alter it."""
+
+    layers: tuple[Layer, ...]
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -61,4 +73,4 @@ class TooLarge(msgspec.Struct, frozen=True, tag="too_large"):
     error: str
 
 
-FromModel: TypeAlias = Ready | Unready | Predicted | Raised | TooLarge
+FromModel: TypeAlias = LockedDown | Ready | Unready | Predicted | Raised | TooLarge

@@ -23,10 +23,15 @@ from shadow_mw.exceptions import (
 )
 from shadow_mw.frames import FrameReader, encode
 from shadow_mw.records import CapturedRequest
+from shadow_mw.sandbox.layers import Layer
+from shadow_mw.sandbox.memory import held_bytes
+from shadow_mw.sandbox.scratch import Scratch, sweep
 from shadow_mw.shadows.model_frames import (
     FRAME_OVERHEAD_BYTES,
+    REFUSED,
     Call,
     FromModel,
+    LockedDown,
     Order,
     Predicted,
     Raised,
@@ -35,7 +40,7 @@ from shadow_mw.shadows.model_frames import (
     Unready,
 )
 
-_WATCH_SECONDS = 0.25
+_WATCH_SECONDS = 0.1
 
 
 class ModelProcess(asyncio.Protocol):
@@ -44,6 +49,8 @@ class ModelProcess(asyncio.Protocol):
     def __init__(self, order: Order) -> None:
         """Start nothing yet; `started` does."""
         self._order = order
+        self.layers: tuple[Layer, ...] = ()
+        self._scratch: Scratch | None = None
         limit_bytes = order.max_body_bytes + FRAME_OVERHEAD_BYTES
         self._frames: FrameReader[FromModel] = FrameReader(_KINDS, limit_bytes)
         self._number = 0
@@ -64,8 +71,11 @@ class ModelProcess(asyncio.Protocol):
         process = cls(order)
         ours, theirs = socket.socketpair()
         try:
+            if order.sandbox != "off":
+                await anyio.to_thread.run_sync(sweep)
+                process._scratch = Scratch()  # at once: what is cancelled on a thread would leave its folder
             with theirs:
-                process._child = _spawned(order, theirs)
+                process._child = _spawned(order, theirs, process._scratch)
             loop = asyncio.get_running_loop()
             await loop.create_unix_connection(lambda: process, sock=ours)
         except BaseException as error:
@@ -118,18 +128,19 @@ class ModelProcess(asyncio.Protocol):
                     self._is_over.wait(), _WATCH_SECONDS if self._order.memory_bytes else None
                 )
             self._check_memory()
-        return f"the model's process ended: {await self.end()}"
+        why = await self.end()
+        return why if why.startswith(REFUSED) else f"the model's process ended: {why}"
 
     async def end(self) -> str:
         """Kill the process if it still runs, take it off the system's table, and say why it ended."""
         self._kill()
         if self._transport is not None:
             self._transport.close()
-        if self._child is None:
-            return "it could not be started"
         with anyio.CancelScope(shield=True):
-            code = await anyio.to_thread.run_sync(self._child.wait)
-        return self._reason or _reason(code)
+            code = None if self._child is None else await anyio.to_thread.run_sync(self._child.wait)
+            if self._scratch is not None:
+                await anyio.to_thread.run_sync(self._scratch.remove)
+        return self._reason or ("it could not be started" if code is None else _reason(code))
 
     def settle(self, why: str) -> None:
         """Answer a call that still waits, once the process is over."""
@@ -155,6 +166,9 @@ class ModelProcess(asyncio.Protocol):
             self.kill(f"it sent something that is no answer ({error})")
             return
         for number, frame in frames:
+            if isinstance(frame, LockedDown) and not self.layers:
+                self.layers = frame.layers
+                continue
             if self._waiter is None or self._waiter.done() or number != self._number:
                 self.kill("it sent an answer that nobody asked for")
                 return
@@ -177,21 +191,23 @@ class ModelProcess(asyncio.Protocol):
     def _check_memory(self) -> None:
         cap = self._order.memory_bytes
         assert self._child is not None
-        if cap and _resident_bytes(self._child.pid) > cap:
+        if cap and held_bytes(self._child.pid) > cap:
             self.kill(f"its memory grew over SHADOW_MEMORY_BYTES ({cap})")
 
 
-_KINDS = Ready | Unready | Predicted | Raised | TooLarge
+_KINDS = LockedDown | Ready | Unready | Predicted | Raised | TooLarge
 
 
-def _spawned(order: Order, connection: socket.socket) -> subprocess.Popen[bytes]:
-    order = msgspec.structs.replace(order, descriptor=connection.fileno())
+def _spawned(order: Order, connection: socket.socket, scratch: Scratch | None) -> subprocess.Popen[bytes]:
+    folder = "" if scratch is None else scratch.path
+    order = msgspec.structs.replace(order, descriptor=connection.fileno(), scratch=folder)
     command = [sys.executable, "-m", "shadow_mw.shadows.child", msgspec.json.encode(order).decode()]
+    places = {} if scratch is None else scratch.variables
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(  # noqa: S603 the user's own module, by the user's own settings
         command,
         # The model's module may well be the app's own: importing it there must not mirror anything.
-        env={**os.environ, "PYTHONPATH": path, "SHADOW_ENABLED": "0"},
+        env={**os.environ, **places, "PYTHONPATH": path, "SHADOW_ENABLED": "0"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -206,11 +222,3 @@ def _reason(code: int) -> str:
     with contextlib.suppress(ValueError):
         return f"killed by {signal.Signals(-code).name}"
     return f"killed by signal {-code}"
-
-
-def _resident_bytes(pid: int) -> int:
-    """What Linux tells; 0 where nothing is told."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 
 from shadow_mw.records import Answer, CapturedRequest
+from shadow_mw.sandbox.layers import Layer, Policy
 from shadow_mw.shadows.model import answer_of
-from shadow_mw.shadows.model_frames import Order
+from shadow_mw.shadows.model_frames import REFUSED, Order
 from shadow_mw.shadows.replica import Replica
 from shadow_mw.targets import Target
+
+_log = logging.getLogger("shadow_mw")
 
 
 class PythonShadow:
@@ -21,7 +25,14 @@ class PythonShadow:
     """
 
     def __init__(
-        self, target: Target, *, replicas: int, features: str, max_body_bytes: int, memory_bytes: int | None
+        self,
+        target: Target,
+        *,
+        replicas: int,
+        features: str,
+        max_body_bytes: int,
+        memory_bytes: int | None,
+        sandbox: Policy,
     ) -> None:
         """Start nothing yet; the first `ask` does, or `start`."""
         self._name = target.name
@@ -32,9 +43,11 @@ class PythonShadow:
             max_body_bytes=max_body_bytes,
             memory_bytes=memory_bytes,
             parent=os.getpid(),
+            sandbox=sandbox,
         )
         self._free: list[Replica] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._has_told = False
         self._places = asyncio.Semaphore(replicas)
 
     def __repr__(self) -> str:
@@ -44,18 +57,18 @@ class PythonShadow:
     def start(self) -> None:
         """Start the processes; only the first call counts."""
         if not self._tasks:
-            self._free = [Replica(self._order) for _ in range(self._replicas)]
+            self._free = [Replica(self._order, self._tell) for _ in range(self._replicas)]
             self._tasks = [asyncio.get_running_loop().create_task(replica.run()) for replica in self._free]
 
-    async def loaded(self) -> None:
-        """Wait until the callable is imported in one process.
+    async def loaded(self) -> tuple[Layer, ...]:
+        """Wait until the callable is imported in one process; what its sandbox consists of.
 
         Raises:
             ShadowUnreachable: it can't be.
 
         """
         self.start()
-        await self._free[0].loaded()
+        return (await self._free[0].loaded()).layers
 
     async def ask(self, request: CapturedRequest, headers: Mapping[str, str]) -> Answer:
         """The callable's answer to the features in a request; `headers` mean nothing to it.
@@ -82,3 +95,9 @@ class PythonShadow:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _tell(self, trouble: str) -> None:
+        """Log once that the sandbox is the reason why the model is not asked."""
+        if trouble.startswith(REFUSED) and not self._has_told:
+            self._has_told = True
+            _log.warning("the shadow %s: %s", self._name, trouble)

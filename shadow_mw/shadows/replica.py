@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from shadow_mw.exceptions import ShadowAnswerTooLarge, ShadowModelError, ShadowUnreachable
 from shadow_mw.records import CapturedRequest
@@ -18,9 +19,10 @@ _START_SECONDS = 600.0
 class Replica:
     """Keeps one process alive, with a pause before each new start that doubles until a call is answered."""
 
-    def __init__(self, order: Order) -> None:
-        """Start nothing yet; `run` does."""
+    def __init__(self, order: Order, tell: Callable[[str], None]) -> None:
+        """Start nothing yet; `run` does. `tell` is called with the reason of every end."""
         self._order = order
+        self._tell = tell
         self._failures = 0
         self._process: asyncio.Future[ModelProcess] = asyncio.get_running_loop().create_future()
 
@@ -85,6 +87,7 @@ class Replica:
         """Refuse calls for a while; the one that waits for the process that is over goes last."""
         pause_seconds = min(_FIRST_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS)
         self._failures += 1
+        self._tell(why)
         self._fail(f"{why}; the next start is due in {pause_seconds:g} s")
         if process is not None:
             process.settle(why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -101,6 +102,39 @@ def test_each_shadow_gets_features_of_its_own():
     mirrored.ask(times=5)
     assert mirrored.counts("vandal") == {"eligible": 5, "compared": 5, "agree": 5}
     assert mirrored.counts("honest") == {"eligible": 5, "compared": 5, "agree": 5}
+
+
+def test_a_callable_that_changes_its_features_changes_neither_the_record_nor_production(tmp_path):
+    seen = []
+
+    async def remembering(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(bytes((await receive())["body"]))
+        await answer(send)
+
+    async def answer(send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON]})
+        await send({"type": "http.response.body", "body": b'{"out": {"p": [2, 4]}}'})
+
+    def vandal(features: Any) -> Any:
+        features["x"][0]["deep"] = "changed"
+        features["added"] = features.pop("y")
+        return {"p": [2, 4]}
+
+    store = tmp_path / "records"
+    middleware = ShadowMiddleware(
+        remembering, shadow=vandal, routes="POST /predict", prediction="out", store=str(store)
+    )
+    body = b'{"x": [{"deep": 1}], "y": 2}'
+    for _ in range(2):
+        sent = run(middleware, http_scope(headers=[JSON]), chunked(body))
+        assert any(message.get("body") == b'{"out": {"p": [2, 4]}}' for message in sent.sent)
+    assert drain(30)
+    middleware._installation.close()
+    assert seen == [body, body]
+    records = [json.loads(line) for path in store.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    told = [record for record in records if record.get("shadow") == "shadow" and "features" in record]
+    assert [json.loads(record["features"]) for record in told] == [json.loads(body)] * 2
+    assert {record["verdict"] for record in told} == {"agree"}
 
 
 def test_what_the_callable_raises_is_in_the_record_and_nowhere_else():

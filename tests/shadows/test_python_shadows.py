@@ -111,8 +111,14 @@ async def until_gone(pid: int) -> None:
 @contextlib.asynccontextmanager
 async def asking(name: str, **keywords: Any) -> AsyncIterator[Asking]:
     before = children()
-    settings = {"replicas": 1, "features": "", "max_body_bytes": 100_000, "memory_bytes": None, **keywords}
-    shadow = PythonShadow(Target("candidate", f"python:{name}"), **settings)
+    settings = {
+        "replicas": 1,
+        "features": "",
+        "max_body_bytes": 100_000,
+        "memory_bytes": None,
+        "sandbox": "off",
+    }
+    shadow = PythonShadow(Target("candidate", f"python:{name}"), **(settings | keywords))
     try:
         yield Asking(shadow)
     finally:
@@ -386,7 +392,7 @@ from shadow_mw.targets import Target
 
 async def main():
     shadow = PythonShadow(Target("c", "python:shadow_models:" + sys.argv[1]), replicas=1, features="",
-        max_body_bytes=1000, memory_bytes=None)
+        max_body_bytes=1000, memory_bytes=None, sandbox="off")
     request = CapturedRequest(exchange_id="e", request_id="r", ts_us=0, method="POST", route="POST /p",
         path="/p", body=json.dumps(sys.argv[2]).encode())
     print((await shadow.ask(request, {})).body.decode(), flush=True)
@@ -464,6 +470,7 @@ def test_a_model_that_hangs_meets_the_deadline(tmp_path, monkeypatch):
         targets="python:shadow_models:hangs",
         routes="POST /predict",
         queue="inline:",
+        sandbox="off",  # it writes where the test looks
         timeout_seconds=3,
         max_concurrency=4,
     )
