@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI, Request
 from guard_actions import ACTIONS, FOLDER
 
-from shadow_mw.observer import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
+from shadow_mw.guard import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
 
 
 @contextlib.asynccontextmanager

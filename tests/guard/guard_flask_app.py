@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, request
 from guard_actions import ACTIONS
 
-from shadow_mw.observer import ShadowGuardWSGIMiddleware, ShadowWriteBlocked, is_shadow, statistics
+from shadow_mw.guard import ShadowGuardWSGIMiddleware, ShadowWriteBlocked, is_shadow, statistics
 
 app = Flask(__name__)
 

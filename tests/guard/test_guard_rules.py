@@ -16,16 +16,16 @@ import pytest
 import requests
 from stub_shadow import StubShadow
 
-import shadow_mw.observer
+import shadow_mw.guard
 from shadow_mw import SettingsError
+from shadow_mw.guard import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
+from shadow_mw.guard.allowed import Allowed
+from shadow_mw.guard.engagement import PATCHES, engage, restored
+from shadow_mw.guard.patching import Patches
+from shadow_mw.guard.rules import Rules
+from shadow_mw.guard.sql import writes
+from shadow_mw.guard.watch import Watch, forget, watching
 from shadow_mw.guard_variables import GUARD_VARIABLES
-from shadow_mw.observer import ShadowGuardMiddleware, ShadowWriteBlocked, is_shadow, statistics
-from shadow_mw.observer.allowed import Allowed
-from shadow_mw.observer.engagement import PATCHES, engage, restored
-from shadow_mw.observer.patching import Patches
-from shadow_mw.observer.rules import Rules
-from shadow_mw.observer.sql import writes
-from shadow_mw.observer.watch import Watch, forget, watching
 from shadow_mw.settings import unknown_variables
 
 
@@ -164,10 +164,10 @@ def test_patches_are_put_in_once_and_leave_nothing_behind():
 def test_a_library_is_watched_that_is_imported_later():
     code = (
         "import sys, pytest\n"
-        "from shadow_mw.observer.engagement import PATCHES\n"
-        "from shadow_mw.observer.rules import Rules\n"
-        "from shadow_mw.observer.allowed import Allowed\n"
-        "from shadow_mw.observer.watch import Watch, watching, ShadowWriteBlocked\n"
+        "from shadow_mw.guard.engagement import PATCHES\n"
+        "from shadow_mw.guard.rules import Rules\n"
+        "from shadow_mw.guard.allowed import Allowed\n"
+        "from shadow_mw.guard.watch import Watch, watching, ShadowWriteBlocked\n"
         "PATCHES.install()\n"
         "names = ['httpcore', 'urllib3', 'aiohttp', 'sqlalchemy', 'botocore', 'uvloop']\n"
         "assert not [name for name in names if name in sys.modules]\n"
@@ -246,7 +246,7 @@ def test_each_variable_stands_in_the_page():
 
 
 def test_exported_names():
-    assert set(shadow_mw.observer.__all__) == {
+    assert set(shadow_mw.guard.__all__) == {
         "GuardStatistics",
         "ShadowGuardMiddleware",
         "ShadowGuardWSGIMiddleware",

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from wsgi_driver import NotingInput, Server, request, serve
 from wsgi_scripts import Scripted, plans, usual
 
-from shadow_mw.observer import ShadowGuardMiddleware, ShadowGuardWSGIMiddleware
-from shadow_mw.observer.engagement import restored
+from shadow_mw.guard import ShadowGuardMiddleware, ShadowGuardWSGIMiddleware
+from shadow_mw.guard.engagement import restored
 
 MARK = (b"shadow-request", b"candidate")
 FEW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shadow_mw.observer.patching import Undo, all_of, replaced
-from shadow_mw.observer.sql import judge, may_write, writes
-from shadow_mw.observer.watch import Watch, current, vouched
+from shadow_mw.guard.patching import Undo, all_of, replaced
+from shadow_mw.guard.sql import judge, may_write, writes
+from shadow_mw.guard.watch import Watch, current, vouched
 
 
 def django(module: Any) -> Undo:

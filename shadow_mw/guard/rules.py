@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from shadow_mw.exceptions import SettingsError
+from shadow_mw.guard.allowed import Allowed
 from shadow_mw.guard_variables import ALLOW_VARIABLE, GUARD_VARIABLE, SCOPE_VARIABLE
-from shadow_mw.observer.allowed import Allowed
 
 Mode = Literal["block", "record"]
 Reach = Literal["marked", "process"]

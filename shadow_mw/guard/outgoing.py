@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from shadow_mw.observer.allowed import split_authority
-from shadow_mw.observer.watch import Watch, vouched
+from shadow_mw.guard.allowed import split_authority
+from shadow_mw.guard.watch import Watch, vouched
 
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

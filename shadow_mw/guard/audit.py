@@ -15,8 +15,8 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from shadow_mw.guard import Guard
-from shadow_mw.observer.watch import Watch, current, vouched
+from shadow_mw.boundary import Guard
+from shadow_mw.guard.watch import Watch, current, vouched
 
 #: What an event means: kind and description, or None where it writes nothing that counts.
 Found = tuple[str, str] | None

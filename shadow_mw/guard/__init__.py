@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from shadow_mw.exceptions import ShadowWriteBlocked
-from shadow_mw.observer.asgi import ShadowGuardMiddleware
-from shadow_mw.observer.watch import GuardStatistics, is_shadow, statistics
-from shadow_mw.observer.wsgi import ShadowGuardWSGIMiddleware
+from shadow_mw.guard.asgi import ShadowGuardMiddleware
+from shadow_mw.guard.watch import GuardStatistics, is_shadow, statistics
+from shadow_mw.guard.wsgi import ShadowGuardWSGIMiddleware
 
 __all__ = [
     "GuardStatistics",

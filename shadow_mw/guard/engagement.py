@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from shadow_mw.assembly.announcement import say
-from shadow_mw.observer import audit, aws, django, executors, http_clients, loops, sql, sqlite
-from shadow_mw.observer.patching import Patches
-from shadow_mw.observer.rules import Mode, Reach, Rules, read_rules
-from shadow_mw.observer.watch import Watch, watch_process
+from shadow_mw.guard import audit, aws, django, executors, http_clients, loops, sql, sqlite
+from shadow_mw.guard.patching import Patches
+from shadow_mw.guard.rules import Mode, Reach, Rules, read_rules
+from shadow_mw.guard.watch import Watch, watch_process
 
 PATCHES = Patches(
     {

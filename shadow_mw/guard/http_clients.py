@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shadow_mw.observer.outgoing import host_of, http_call
-from shadow_mw.observer.patching import Undo, all_of, replaced
-from shadow_mw.observer.watch import Watch, current, vouched
+from shadow_mw.guard.outgoing import host_of, http_call
+from shadow_mw.guard.patching import Undo, all_of, replaced
+from shadow_mw.guard.watch import Watch, current, vouched
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from shadow_mw.observer.patching import Undo, all_of, replaced
-from shadow_mw.observer.watch import Watch, current, vouched
+from shadow_mw.guard.patching import Undo, all_of, replaced
+from shadow_mw.guard.watch import Watch, current, vouched
 
 
 def sqlite3(module: Any) -> Undo:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from shadow_mw.guard.engagement import engage
+from shadow_mw.guard.rules import Mode, Reach
+from shadow_mw.guard.watch import Watch, watching
 from shadow_mw.mirror import SHADOW_REQUEST_HEADER
-from shadow_mw.observer.engagement import engage
-from shadow_mw.observer.rules import Mode, Reach
-from shadow_mw.observer.watch import Watch, watching
 from shadow_mw.telemetry.context import is_marked
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shadow_mw.guard.engagement import Engagement, engage
+from shadow_mw.guard.rules import Mode, Reach
+from shadow_mw.guard.watch import Watch, watching
 from shadow_mw.mirror import SHADOW_REQUEST_HEADER
-from shadow_mw.observer.engagement import Engagement, engage
-from shadow_mw.observer.rules import Mode, Reach
-from shadow_mw.observer.watch import Watch, watching
 from shadow_mw.telemetry.context import is_marked
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shadow_mw.observer.outgoing import judged
-from shadow_mw.observer.patching import Undo, all_of
-from shadow_mw.observer.watch import Watch, current
+from shadow_mw.guard.outgoing import judged
+from shadow_mw.guard.patching import Undo, all_of
+from shadow_mw.guard.watch import Watch, current
 
 
 def uvloop(module: Any) -> Undo:

@@ -6,8 +6,8 @@ import os
 import re
 from typing import Any
 
-from shadow_mw.observer.patching import Undo, all_of, replaced
-from shadow_mw.observer.watch import Watch, current, vouched
+from shadow_mw.guard.patching import Undo, all_of, replaced
+from shadow_mw.guard.watch import Watch, current, vouched
 
 _QUOTED = re.compile(r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"[^"]*"|`[^`]*`""", re.DOTALL)
 _READING = re.compile(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from shadow_mw.observer.allowed import split_authority
-from shadow_mw.observer.patching import Undo, replaced
-from shadow_mw.observer.watch import current, vouched
+from shadow_mw.guard.allowed import split_authority
+from shadow_mw.guard.patching import Undo, replaced
+from shadow_mw.guard.watch import current, vouched
 
 _READING = (
     "Get",

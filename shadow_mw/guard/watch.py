@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from shadow_mw.exceptions import ShadowWriteBlocked
-from shadow_mw.observer.rules import Rules
+from shadow_mw.guard.rules import Rules
 
 _log = logging.getLogger("shadow_mw")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shadow_mw.observer.patching import Undo, replaced
-from shadow_mw.observer.watch import Watch, of_request, watching
+from shadow_mw.guard.patching import Undo, replaced
+from shadow_mw.guard.watch import Watch, of_request, watching
 
 
 def thread_pools(module: Any) -> Undo:
