@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from shadow_mw.books import Books, Key
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.protocols import Kept, Store
 from shadow_mw.records import Comparison, Pulse, Record, Tally
 from shadow_mw.snapshots import ShadowStatistics
