@@ -104,6 +104,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "It was restarted, and the kept connections are dead",
             "a new connection is made; a request is sent a second time only where not one byte of an answer had come, and once at most",
         ),
+        Fault(
+            "writes",
+            "Its server stores, bills or sends on what it is asked",
+            "nothing keeps it from that unless its server has the [guard](guard.md), which stops or records it; your callers' requests to that server go on as before",
+        ),
         Fault("flaps", "It comes and goes", "one probe at a time, whatever else is under way"),
     ),
     "The caller and the app": (

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shadow_mw.assembly.installation import Installation, install
+from shadow_mw.boundary import Guard
 from shadow_mw.capture import Capture
-from shadow_mw.guard import Guard
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
 from shadow_mw.telemetry.context import current_parent

@@ -9,12 +9,13 @@ from typing import Any
 import anyio
 import msgspec
 
-from shadow_mw.assembly.brokers import make_broker_source, make_inbox, make_kept
+from shadow_mw.assembly.brokers import make_broker_source, make_inbox
+from shadow_mw.assembly.kept import make_kept
 from shadow_mw.assembly.workshop import make_worker
 from shadow_mw.books import Books
+from shadow_mw.broker_protocols import Inbox
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.hosting import Companion, run_loop, spare_collector, with_company
-from shadow_mw.protocols import Inbox
 from shadow_mw.queues.broker_source import BrokerSource
 from shadow_mw.settings import Settings
 from shadow_mw.snapshots import Statistics

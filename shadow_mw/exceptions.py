@@ -13,6 +13,7 @@
     │   ├── ShadowModelError      a model in Python raised an exception
     │   ├── ShadowStatusError     the answer has a status outside 2xx
     │   └── CircuitOpen           not asked: the circuit breaker of this shadow is open
+    ├── ShadowWriteBlocked        the guard of a shadow's own server has stopped a write
     ├── FrameError                what came over the socket between app and worker is no frame of ours
     ├── EnvelopeError             a broker's envelope could not be opened: unknown version or key, altered
     ├── PayloadError              a body could not be decoded (encoding, JSON, JMESPath)
@@ -111,6 +112,10 @@ class CircuitOpen(ShadowError):
     """The shadow was not asked, because its circuit breaker is open."""
 
     outcome = "circuit_open"
+
+
+class ShadowWriteBlocked(ShadowMWError):
+    """The guard of a shadow's own server has stopped a write; no `OSError`, which clients would try again."""
 
 
 class FrameError(ShadowMWError):

@@ -8,8 +8,8 @@ from itertools import count
 import msgspec
 
 from shadow_mw.books import Books
+from shadow_mw.boundary import Guard
 from shadow_mw.capture import Capture, Head, Terms
-from shadow_mw.guard import Guard
 from shadow_mw.ids import is_sampled, uuid7
 from shadow_mw.protocols import Queue
 from shadow_mw.records import Bucket, CapturedResponse, Skip

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from shadow_mw.boundary import Guard
 from shadow_mw.exceptions import MissingExtraError, SettingsError
-from shadow_mw.guard import Guard
 from shadow_mw.snapshots import Statistics
 
 if TYPE_CHECKING:

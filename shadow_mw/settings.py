@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from shadow_mw.exceptions import SettingsError
+from shadow_mw.guard_variables import GUARD_VARIABLES
 from shadow_mw.mirroring import PREFIX, MirroringSettings
 from shadow_mw.queue_urls import KAFKA_PREFIX
 
@@ -105,7 +106,7 @@ def origin(field: str, overrides: dict[str, Any]) -> Literal["keyword", "environ
 
 def unknown_variables() -> dict[str, str]:
     """`SHADOW_*` variables in the environment that are no setting, each with the nearest one or empty."""
-    known = [variable(field) for field in Settings.model_fields]
+    known = [*(variable(field) for field in Settings.model_fields), *GUARD_VARIABLES]
     strangers = [
         key
         for key in os.environ

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shadow_mw.assembly.installation import Installation, install
+from shadow_mw.boundary import Guard
 from shadow_mw.capture import Capture
 from shadow_mw.environ import (
     declares_length,
@@ -16,7 +17,6 @@ from shadow_mw.environ import (
     path_of,
     raw_path_of,
 )
-from shadow_mw.guard import Guard
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
 from shadow_mw.records import Headers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 
 _guard = Guard("listening to wsgi.input")
 

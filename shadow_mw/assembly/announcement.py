@@ -11,8 +11,12 @@ _log = logging.getLogger("shadow_mw")
 
 
 def announce(settings: Settings) -> None:
+    """Say what is mirrored, or why nothing is."""
+    say(_inert_line(settings) if settings.is_inert else _mirror_line(settings))
+
+
+def say(line: str) -> None:
     """Log one line, and show it on stderr in an app that has not set up logging at all."""
-    line = _inert_line(settings) if settings.is_inert else _mirror_line(settings)
     if _log.hasHandlers():
         _log.info(line)
         return

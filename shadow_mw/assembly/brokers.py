@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from shadow_mw.assembly.clients import need_client
 from shadow_mw.assembly.concealing import conceal
-from shadow_mw.assembly.stores import make_store, open_reader
+from shadow_mw.assembly.stores import make_store
 from shadow_mw.assembly.unasked import unasked
 from shadow_mw.books import Books
+from shadow_mw.broker_protocols import Inbox, Sender
 from shadow_mw.encryption import Keyring
 from shadow_mw.envelope import Opener, Sealer
-from shadow_mw.exceptions import StoreNotFound
 from shadow_mw.ids import record_id_of
-from shadow_mw.protocols import Inbox, Sender
-from shadow_mw.questions import known_records
+from shadow_mw.protocols import Kept
 from shadow_mw.queue_urls import is_kafka, sqs_address
 from shadow_mw.queues.broker_source import BrokerSource, Settled
 from shadow_mw.queues.forwarder import Forwarder
 from shadow_mw.records import CapturedRequest
 from shadow_mw.settings import Settings
-from shadow_mw.store_urls import is_url
-from shadow_mw.stores.kept import KeptRecords
 from shadow_mw.telemetry.providers import service_name
 from shadow_mw.values import CONTROL
-from shadow_mw.worker.recorder import Kept
 
 
 def keyring(settings: Settings) -> Keyring | None:
@@ -130,31 +124,11 @@ def settled(settings: Settings, kept: Kept, requests: Sequence[CapturedRequest])
         for request in requests
         for name in names
     }
-    known = kept([(record_id, request.ts_us) for record_id, (request, _) in ids.items()])
+    known = kept.known([(record_id, request.ts_us) for record_id, (request, _) in ids.items()])
     found: dict[str, set[str]] = {}
     for request, name in map(ids.__getitem__, known):
         found.setdefault(request.exchange_id, set()).add(name)
     return {exchange_id: frozenset(shadows) for exchange_id, shadows in found.items()}
-
-
-def make_kept(settings: Settings) -> Kept:
-    """What tells again and again which records are in the store. Thread-safe."""
-    if settings.store == "none":
-        return lambda records: frozenset()  # noqa: ARG005 nothing is kept, whatever is asked
-    look = partial(_look, settings.store) if is_url(settings.store) else KeptRecords(settings.store).known
-    lock = threading.Lock()
-
-    def kept(records: Sequence[tuple[str, int]]) -> frozenset[str]:
-        with lock, contextlib.suppress(StoreNotFound):
-            return look(records)
-        return frozenset()
-
-    return kept
-
-
-def _look(store: str, records: Sequence[tuple[str, int]]) -> frozenset[str]:
-    with contextlib.closing(open_reader(store)) as reader:
-        return known_records(reader, records)
 
 
 def _sender(settings: Settings) -> Sender:

@@ -21,6 +21,7 @@ from shadow_mw.assembly.stores import make_store
 from shadow_mw.books import Books
 from shadow_mw.breaker import Breaker
 from shadow_mw.compare.choice import Comparators
+from shadow_mw.protocols import Kept
 from shadow_mw.queue_urls import is_broker
 from shadow_mw.queues.forwarder import Forwarder
 from shadow_mw.redaction import Redactor
@@ -34,7 +35,7 @@ from shadow_mw.telemetry.spans import Tracing
 from shadow_mw.values import parse_segments
 from shadow_mw.worker.judge import Judge, Origin
 from shadow_mw.worker.lane import Lane
-from shadow_mw.worker.recorder import Kept, Recorder
+from shadow_mw.worker.recorder import Recorder
 from shadow_mw.worker.worker import Worker
 
 # Python imports `encodings.idna` for the first host. Imported with this module, no fork gets amid of it:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
+from shadow_mw.boundary import Guard
 from shadow_mw.figures import counted, printable, share
-from shadow_mw.guard import Guard
 from shadow_mw.snapshots import ShadowStatistics, Statistics
 
 if TYPE_CHECKING:

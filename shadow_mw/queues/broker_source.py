@@ -11,10 +11,11 @@ import anyio
 import anyio.to_thread
 
 from shadow_mw.books import Books
+from shadow_mw.broker_protocols import Inbox, Letter
 from shadow_mw.envelope import Opener
 from shadow_mw.exceptions import EnvelopeError, StoreError
 from shadow_mw.frames import Counts
-from shadow_mw.protocols import Delivery, Inbox, Letter
+from shadow_mw.protocols import Delivery
 from shadow_mw.records import CapturedRequest, Exchange
 
 _log = logging.getLogger("shadow_mw")

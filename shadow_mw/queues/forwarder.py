@@ -11,10 +11,11 @@ import anyio.to_thread
 import msgspec
 
 from shadow_mw.books import Books
+from shadow_mw.boundary import Guard
+from shadow_mw.broker_protocols import Sender
 from shadow_mw.envelope import Sealer
 from shadow_mw.frames import Counts
-from shadow_mw.guard import Guard
-from shadow_mw.protocols import Delivery, Sender, Source, Store
+from shadow_mw.protocols import Delivery, Source, Store
 from shadow_mw.records import Bucket, CapturedRequest, Exchange, Message, Mode, Tally
 from shadow_mw.snapshots import ShadowStatistics, Statistics
 

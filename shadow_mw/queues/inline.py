@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import anyio
 
+from shadow_mw.boundary import Guard, tell
 from shadow_mw.forks import ForkLock
-from shadow_mw.guard import Guard, tell
 from shadow_mw.protocols import Delivery, Draft, Source
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
 

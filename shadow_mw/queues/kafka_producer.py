@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from shadow_mw.boundary import Guard
 from shadow_mw.exceptions import SettingsError
-from shadow_mw.guard import Guard
 from shadow_mw.queues.kafka_health import KafkaHealth
 from shadow_mw.queues.kafka_letters import RawHeaders
 from shadow_mw.queues.kafka_options import client, producer_options

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.queues.kafka_assignment import KafkaAssignment
 from shadow_mw.queues.kafka_ends import KafkaEnds
 from shadow_mw.queues.kafka_health import KafkaHealth

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from shadow_mw.boundary import Guard
 from shadow_mw.frames import FrameReader, ToApp
-from shadow_mw.guard import Guard
 from shadow_mw.queues.outbox import Outbox
 
 _TICK_SECONDS = 1.0

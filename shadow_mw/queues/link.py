@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from shadow_mw.books import Books
+from shadow_mw.boundary import Guard, tell
 from shadow_mw.frames import Counts, Done, Flush, Logged, Snapshot, ToApp, ToWorker
-from shadow_mw.guard import Guard, tell
 from shadow_mw.protocols import Draft
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.keeper import Keeper, Reach

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from shadow_mw.boundary import tell
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.forks import ForkLock
-from shadow_mw.guard import tell
 from shadow_mw.queue_urls import KAFKA_PREFIX
 
 try:

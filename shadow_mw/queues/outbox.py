@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from shadow_mw.boundary import Guard
 from shadow_mw.frames import Counts, ToWorker, encode
-from shadow_mw.guard import Guard
 from shadow_mw.protocols import Draft
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
 

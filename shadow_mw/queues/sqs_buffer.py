@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.queues.sqs_client import MOST
 from shadow_mw.queues.sqs_envelope import Parcel
 from shadow_mw.records import Bucket, Envelope

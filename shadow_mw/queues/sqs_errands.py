@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.queues.sqs_claims import ClaimError, Claims
 from shadow_mw.queues.sqs_client import MOST, THREAD, SQSClient
 from shadow_mw.queues.sqs_dead_letters import DeadLetters

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.queues.sqs_client import MOST, THREAD, SQSClient
 from shadow_mw.queues.sqs_errors import ServiceError
 from shadow_mw.queues.sqs_facts import QueueFacts

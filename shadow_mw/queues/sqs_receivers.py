@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.queues.sqs_claims import ClaimError, Claims
 from shadow_mw.queues.sqs_client import MOST, THREAD, SQSClient
 from shadow_mw.queues.sqs_errands import Errands

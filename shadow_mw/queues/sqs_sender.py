@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.queue_urls import SQSAddress
 from shadow_mw.queues.sqs_buffer import Buffer, Item, Report
 from shadow_mw.queues.sqs_claims import Claims

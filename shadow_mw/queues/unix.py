@@ -6,7 +6,7 @@ import contextlib
 import logging
 import socket
 
-from shadow_mw.guard import tell
+from shadow_mw.boundary import tell
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0

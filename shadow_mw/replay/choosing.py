@@ -7,10 +7,10 @@ from typing import Any
 
 import anyio
 
+from shadow_mw.broker_protocols import Inbox, Letter
 from shadow_mw.envelope import Opener
 from shadow_mw.exceptions import EnvelopeError, PayloadError
 from shadow_mw.payload import decode_payload, extract
-from shadow_mw.protocols import Inbox, Letter
 from shadow_mw.records import Envelope, Exchange
 
 

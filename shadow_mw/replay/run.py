@@ -13,11 +13,12 @@ from shadow_mw.analysis.choice import chosen_shadow
 from shadow_mw.assembly.brokers import keyring
 from shadow_mw.assembly.clients import need_client
 from shadow_mw.assembly.stores import open_reader
+from shadow_mw.broker_protocols import Inbox
 from shadow_mw.broker_worker import Consuming
 from shadow_mw.envelope import Opener, Sealer
 from shadow_mw.exceptions import SettingsError, StoreError
 from shadow_mw.hosting import Companion, run_loop
-from shadow_mw.protocols import Inbox, Reader
+from shadow_mw.protocols import Reader
 from shadow_mw.questions.seen import seen
 from shadow_mw.queue_urls import is_kafka, kafka_address
 from shadow_mw.replay.choosing import Chosen, exchanges_only, features_find

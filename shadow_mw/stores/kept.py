@@ -64,6 +64,10 @@ class KeptRecords:
                 return self._known(records)
         raise StoreError(f"files of the store at {self._layout.root} go away while they are read")
 
+    def close(self) -> None:
+        """Forget what was read."""
+        self._followed.clear()
+
     def _known(self, records: Sequence[tuple[str, int]]) -> frozenset[str]:
         files = inventory(self._layout)
         # A record is written after its request was made, by clocks that are less than a day apart.

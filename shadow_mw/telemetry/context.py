@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 
 #: The mark that a shadow's request carries (W3C Baggage); what carries it is never mirrored again.
 MARK = "shadow_mw.role=shadow"

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.records import BUCKETS, SKIPS, Comparison
 from shadow_mw.snapshots import ShadowStatistics, Statistics
 from shadow_mw.telemetry import names

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvide
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NoOpTracerProvider
 
+from shadow_mw.boundary import Guard
 from shadow_mw.exceptions import SettingsError
-from shadow_mw.guard import Guard
 from shadow_mw.telemetry.exporters import open_exporters
 from shadow_mw.telemetry.own_ids import OwnIds
 from shadow_mw.telemetry.tracer import FinishedTracer, SpanMaker

@@ -26,7 +26,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.records import CapturedRequest, CapturedResponse, Comparison, Role
 from shadow_mw.telemetry import names
 from shadow_mw.telemetry.attributes import Value, plain, text, url_attributes

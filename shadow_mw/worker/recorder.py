@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import anyio
 import anyio.to_thread
 
 from shadow_mw.books import Books, Key
-from shadow_mw.guard import Guard
-from shadow_mw.protocols import Store
+from shadow_mw.boundary import Guard
+from shadow_mw.protocols import Kept, Store
 from shadow_mw.records import Comparison, Pulse, Record, Tally
 from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.worker.judge import Origin
-
-#: Tells the ids that are in the store, of records given as (record id, microseconds of Unix time). Blocks.
-Kept: TypeAlias = Callable[[Sequence[tuple[str, int]]], frozenset[str]]
 
 #: What was added to the books, by route and shadow.
 Taken: TypeAlias = Mapping[Key, dict[str, int]]
@@ -48,7 +45,7 @@ class Recorder:
         is kept, and loses none, so that whoever adds to it has to wait.
         """
         self._is_patient = kept is not None
-        self._kept: Kept = kept or _nothing
+        self._kept = kept
         self._suspects: set[str] = set()
         self._has_failed = False
         self._may_be_kept = False
@@ -151,15 +148,18 @@ class Recorder:
         asked = [
             (record.record_id, record.ts_us)
             for record in records
-            if record.record_id in self._suspects or (self._may_be_kept and self._is_patient)
+            if record.record_id in self._suspects or self._may_be_kept
         ]
-        return await anyio.to_thread.run_sync(self._kept, asked) if asked else frozenset()
+        if self._kept is None or not asked:
+            return frozenset()
+        return await anyio.to_thread.run_sync(self._kept.known, asked)
 
     def close(self) -> None:
-        """Give the store's files back."""
-        if self._store is not None:
-            with self._guard:
-                self._store.close()
+        """Give the store's files and connections back."""
+        for one in (self._store, self._kept):
+            if one is not None:
+                with self._guard:
+                    one.close()
 
     def _tallies(self, taken: Taken) -> list[Tally]:
         minute_us = int(self._clock() * 1e6) // _MINUTE_US * _MINUTE_US
@@ -199,10 +199,6 @@ class Recorder:
     def _drop(self, records: list[Comparison]) -> None:
         for (route, shadow), count in Counter((record.route, record.shadow) for record in records).items():
             self._books.add_many(route, shadow, {"records_dropped": count})
-
-
-def _nothing(_: Sequence[tuple[str, int]]) -> frozenset[str]:
-    return frozenset()
 
 
 def _without(taken: Taken, repeated: list[Comparison]) -> Taken:

@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 
 from shadow_mw.books import Books
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 from shadow_mw.protocols import Delivery, Source
 from shadow_mw.records import CapturedRequest, CapturedResponse, Comparison, Exchange, Message, Mode
 from shadow_mw.snapshots import ShadowStatistics, Statistics

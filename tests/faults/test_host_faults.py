@@ -20,7 +20,7 @@ from process_tools import DEADLINE_SECONDS, comparisons, until
 from stub_shadow import StubShadow
 
 from shadow_mw import ShadowMiddleware
-from shadow_mw.guard import Guard
+from shadow_mw.boundary import Guard
 
 Mirror = Callable[..., MirroredApp]
 QUEUES = ["inline:", "process:"]

@@ -9,8 +9,8 @@ import pytest
 from broker import Broker
 from kafka_tools import dotted, ids
 
+from shadow_mw.broker_protocols import Letter
 from shadow_mw.exceptions import SettingsError
-from shadow_mw.protocols import Letter
 from shadow_mw.queues.kafka_history import KafkaHistory
 
 #: Each message of the test came a second after the one before.

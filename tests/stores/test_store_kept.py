@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from store_records import comparison, comparisons, files, tally
+from store_servers import Postgres
 
+from shadow_mw.assembly.kept import make_kept
 from shadow_mw.exceptions import StoreError, StoreNotFound
 from shadow_mw.questions.repeats import known_records
+from shadow_mw.settings import load_settings
+from shadow_mw.stores.clickhouse import ClickHouseStore
 from shadow_mw.stores.compaction import compact
 from shadow_mw.stores.journal import Journal, write_journal
 from shadow_mw.stores.kept import KeptRecords, _Followed
 from shadow_mw.stores.layout import Layout
+from shadow_mw.stores.postgres import PostgresStore
 from shadow_mw.stores.reader import open_reader
 
 TS_US = comparison().ts_us
@@ -137,3 +143,35 @@ def test_files_that_are_no_parquet_are_an_error(make_store, folder: Path) -> Non
     (folder / part).write_bytes(b"no parquet")
     with pytest.raises(StoreError):
         KeptRecords(folder).known(asked("a"))
+
+
+def test_a_server_tells_it_too_and_again_after_it_was_away(cluster: Postgres, database: str) -> None:
+    kept = make_kept(load_settings(store=database))
+    assert kept.known(asked("a-0")) == frozenset(), "there is no store yet"
+    store = PostgresStore(database, retention_days=30, clock=lambda: TS_US / 1e6)
+    store.write(comparisons("a", 2))
+    assert kept.known(asked("a-0", "a-1", "a-2")) == {"a-0", "a-1"}
+    cluster.stop()
+    try:
+        with pytest.raises(StoreError):
+            kept.known(asked("a-0"))
+    finally:
+        cluster.start()
+    assert kept.known(asked("a-0", "b-0")) == {"a-0"}
+    store.close()
+    kept.close()
+
+
+def test_clickhouse_tells_it_too(clickhouse: Any) -> None:
+    url = clickhouse.new_database()
+    kept = make_kept(load_settings(store=url))
+    assert kept.known(asked("a-0")) == frozenset()
+    store = ClickHouseStore(url, retention_days=10_000)
+    store.write(comparisons("a", 2))
+    assert kept.known(asked("a-0", "a-2")) == {"a-0"}
+    store.close()
+    kept.close()
+
+
+def test_without_a_store_nothing_is_known() -> None:
+    assert make_kept(load_settings(store="none")).known(asked("a-0")) == frozenset()
