@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 
 from commands_page import commands_page
+from guarantees_page import guarantees_page
 from pydantic import ByteSize
 
 from shadow_mw import exceptions, records
@@ -186,6 +187,7 @@ PAGES = {
     "errors.md": errors_page,
     "records.md": records_page,
     "commands.md": commands_page,
+    "guarantees.md": guarantees_page,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from types import TracebackType
 
@@ -41,8 +42,11 @@ class Guard:
         """Log the first and count; for `except` on a path where entering and leaving a boundary shows."""
         self.count += 1
         if self.count == 1:
-            _log.warning(
-                "%s failed; production is not affected, later failures are only counted",
-                self._operation,
-                exc_info=error,
-            )
+            text = "%s failed; production is not affected, later failures are only counted"
+            tell(logging.WARNING, text, self._operation, error=error)
+
+
+def tell(level: int, text: str, *arguments: object, error: Exception | None = None) -> None:
+    """Log a line of ours; a handler of the app's that raises costs that line and nothing else."""
+    with contextlib.suppress(Exception):
+        _log.log(level, text, *arguments, exc_info=error, stacklevel=2)

@@ -175,7 +175,8 @@ class Program:
         return self._port
 
     def _find_port(self) -> int:
-        _, found, rest = self.log.partition("http://127.0.0.1:")
+        own = "".join(line for line in self.log.splitlines(keepends=True) if " mirrors " not in line)
+        _, found, rest = own.partition("http://127.0.0.1:")
         digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
         return int(digits) if found and rest[len(digits) :] else 0
 

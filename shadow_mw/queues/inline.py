@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from shadow_mw.boundary import Guard
+from shadow_mw.boundary import Guard, tell
 from shadow_mw.forks import ForkLock
 from shadow_mw.protocols import Delivery, Draft, Source
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
@@ -241,8 +241,8 @@ class _Run:
     def _main(self) -> None:
         try:
             asyncio.run(self._live())  # anyio.run would import its backend first, outside of the lock
-        except Exception:  # noqa: BLE001 the last boundary of this thread; logged, and booked as lost
-            _log.exception("the mirror's worker stopped; production is not affected")
+        except Exception as error:  # noqa: BLE001 the last boundary of this thread; logged, and booked as lost
+            tell(logging.ERROR, "the mirror's worker stopped; production is not affected", error=error)
         self._ready.set()
         self._queue.abandon()
 

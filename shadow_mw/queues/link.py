@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from shadow_mw.books import Books
-from shadow_mw.boundary import Guard
+from shadow_mw.boundary import Guard, tell
 from shadow_mw.frames import Counts, Done, Flush, Logged, Snapshot, ToApp, ToWorker
 from shadow_mw.protocols import Draft
 from shadow_mw.queues.inline import InlineQueue
@@ -17,8 +16,6 @@ from shadow_mw.queues.keeper import Keeper, Reach
 from shadow_mw.queues.outbox import Outbox, kept_of
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
 from shadow_mw.snapshots import Statistics
-
-_log = logging.getLogger("shadow_mw")
 
 
 class LinkQueue:
@@ -174,7 +171,7 @@ class LinkQueue:
         if isinstance(frame, Done):
             self._outbox.acknowledge(frame.numbers)
         elif isinstance(frame, Logged):
-            _log.log(frame.level, "%s", frame.text)
+            tell(frame.level, "%s", frame.text)
         elif isinstance(frame, Snapshot):
             self.statistics = frame.statistics
             with self._answer:

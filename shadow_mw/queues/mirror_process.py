@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from shadow_mw.boundary import tell
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.forks import ForkLock
 from shadow_mw.queue_urls import KAFKA_PREFIX
@@ -25,7 +26,6 @@ except ImportError:  # Windows
 else:
     HAVE_LOCKS = True
 
-_log = logging.getLogger("shadow_mw")
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_SECONDS = 10.0
@@ -95,13 +95,15 @@ class MirrorProcess:
             self._is_anothers_turn = not self._start()
             return None if self._is_anothers_turn else _connected(self._socket_path)
         except (PermissionError, NotImplementedError) as error:
-            _log.warning(
-                "no mirror process can be started here (%s): using inline: instead of process:", error
+            tell(
+                logging.WARNING,
+                "no mirror process can be started here (%s): using inline: instead of process:",
+                error,
             )
             self.is_impossible = True
         except OSError as error:
             if not was_refused:
-                _log.warning("the mirror process could not be started, will try again: %s", error)
+                tell(logging.WARNING, "the mirror process could not be started, will try again: %s", error)
             self._is_refused = True
         return None
 
@@ -122,7 +124,8 @@ class MirrorProcess:
             return _FIRST_PAUSE_SECONDS
         self._failures += 1
         if self._failures >= _ATTEMPTS:
-            _log.error(
+            tell(
+                logging.ERROR,
                 "mirroring is off: the mirror process ended %d times in a row; its last words: %s",
                 self._failures,
                 self._last_words() or f"none (exit code {self._exit_code})",

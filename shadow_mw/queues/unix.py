@@ -6,7 +6,8 @@ import contextlib
 import logging
 import socket
 
-_log = logging.getLogger("shadow_mw")
+from shadow_mw.boundary import tell
+
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -51,6 +52,10 @@ class UnixReach:
             self._failures = 0
             return _FIRST_PAUSE_SECONDS
         if self._failures == 0:
-            _log.warning("no worker listens at %s yet; start one with: shadow-mw worker", self._path)
+            tell(
+                logging.WARNING,
+                "no worker listens at %s yet; start one with: shadow-mw worker",
+                self._path,
+            )
         self._failures += 1
         return float(min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 8), _LONGEST_PAUSE_SECONDS))

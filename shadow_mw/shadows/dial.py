@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain, zip_longest
-from typing import Any, TypeAlias
+from typing import Generic, TypeVar
 
 import anyio
 
-#: What `getaddrinfo` says of one address: family, type, protocol, canonical name, address.
-Address: TypeAlias = tuple[Any, Any, int, str, Any]
+from shadow_mw.shadows.names import Address, Names
+
+_T = TypeVar("_T")
 
 #: How long an address is waited for before the next one is tried beside it (RFC 8305, section 8).
 _HEAD_START_SECONDS = 0.25
 
 
-async def dial(host: str, port: int) -> socket.socket:
+async def dial(names: Names, host: str, port: int) -> socket.socket:
     """A connected socket that does not block (Happy Eyeballs, RFC 8305). For any loop of asyncio's kind.
 
     asyncio's own loop can do the same; uvloop's, which the app may have installed for all threads, tries one
@@ -27,44 +28,38 @@ async def dial(host: str, port: int) -> socket.socket:
         OSError: no such host, or no address of it takes the connection; the first address tells why.
 
     """
-    return await first_of(await _addresses(host, port))
+    return await first_of(await names.addresses(host, port), _connected, _closed)
 
 
-async def _addresses(host: str, port: int) -> Sequence[Address]:
-    try:
-        # The loop would ask a thread for an address as well, which can't be started while Python ends.
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        pass
-    try:
-        return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except RuntimeError:  # Python ends: there is no thread for it, and nothing left that it could hold up
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-
-
-async def first_of(addresses: Sequence[Address]) -> socket.socket:
-    """A connected socket, as `dial` gives it, to one of at least one address.
+async def first_of(
+    addresses: Sequence[Address],
+    connect: Callable[[Address], Awaitable[_T]],
+    discard: Callable[[_T], Awaitable[None]],
+) -> _T:
+    """What `connect` makes of one of at least one address; `discard` gets what comes too late.
 
     Raises:
         OSError: none takes the connection.
 
     """
-    loop = asyncio.get_running_loop()
     if len(addresses) == 1:
-        return await _connected(loop, addresses[0])
-    return await _Race(loop).run(_interleaved(addresses))
+        return await connect(addresses[0])
+    return await _Race(connect, discard).run(_interleaved(addresses))
 
 
-class _Race:
+class _Race(Generic[_T]):
     """Attempts to connect, begun one after the other, of which the first that succeeds is kept."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._winner: socket.socket | None = None
+    def __init__(
+        self, connect: Callable[[Address], Awaitable[_T]], discard: Callable[[_T], Awaitable[None]]
+    ) -> None:
+        self._connect = connect
+        self._discard = discard
+        self._winner: _T | None = None
         self._errors: dict[int, OSError] = {}
         self._scope = anyio.CancelScope()
 
-    async def run(self, addresses: Sequence[Address]) -> socket.socket:
+    async def run(self, addresses: Sequence[Address]) -> _T:
         try:
             async with anyio.create_task_group() as group:
                 self._scope = group.cancel_scope
@@ -75,7 +70,7 @@ class _Race:
                         await is_over.wait()
         except BaseException:
             if self._winner is not None:
-                self._winner.close()
+                await self._given_up(self._winner)
             raise
         if self._winner is None:
             raise self._errors[min(self._errors)]
@@ -83,7 +78,7 @@ class _Race:
 
     async def _attempt(self, number: int, address: Address, is_over: anyio.Event) -> None:
         try:
-            connected = await _connected(self._loop, address)
+            connected = await self._connect(address)
         except OSError as error:
             self._errors[number] = error
         else:
@@ -91,21 +86,29 @@ class _Race:
                 self._winner = connected
                 self._scope.cancel()
             else:
-                connected.close()
+                await self._given_up(connected)
         finally:
             is_over.set()
 
+    async def _given_up(self, connected: _T) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._discard(connected)
 
-async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+
+async def _connected(address: Address) -> socket.socket:
     family, kind, protocol, _, place = address
     connection = socket.socket(family, kind, protocol)
     try:
         connection.setblocking(False)
-        await loop.sock_connect(connection, place)
+        await asyncio.get_running_loop().sock_connect(connection, place)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+async def _closed(connection: socket.socket) -> None:
+    connection.close()
 
 
 def _interleaved(addresses: Sequence[Address]) -> list[Address]:

@@ -14,6 +14,7 @@ from shadow_mw.exceptions import ShadowProtocolError, ShadowUnreachable
 from shadow_mw.records import Answer, CapturedRequest
 from shadow_mw.shadows.connection import Connection, StaleConnectionError
 from shadow_mw.shadows.dial import dial
+from shadow_mw.shadows.names import Names
 from shadow_mw.shadows.request_target import request_target
 from shadow_mw.targets import Target
 
@@ -46,6 +47,7 @@ class FastHTTPShadow:
         self._name = target.name.encode()
         self._max_body_bytes = max_body_bytes
         self._max_connections = max_connections
+        self._names = Names()
         self._idle: list[Connection] = []
         self._tls: ssl.SSLContext | None = None
 
@@ -101,7 +103,7 @@ class FastHTTPShadow:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(max_body_bytes=self._max_body_bytes),
-                sock=await dial(host, self._url.port or (443 if tls else 80)),
+                sock=await dial(self._names, host, self._url.port or (443 if tls else 80)),
                 ssl=self._tls_context() if tls else None,
                 server_hostname=host if tls else None,
             )

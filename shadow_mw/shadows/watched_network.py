@@ -9,6 +9,9 @@ from typing import Any
 import h11
 import httpcore
 
+from shadow_mw.shadows.dial import first_of
+from shadow_mw.shadows.names import Address, Names
+
 #: What asyncio takes off a socket at once; were less asked for, the rest would lie where nobody sees it.
 _READ_BYTES = 256 * 1024
 
@@ -80,6 +83,7 @@ class WatchedNetwork(httpcore.AsyncNetworkBackend):
     def __init__(self) -> None:
         """For the event loop that runs when it is used."""
         self._network = httpcore.AnyIOBackend()
+        self._names = Names()
 
     async def connect_tcp(
         self,
@@ -89,13 +93,28 @@ class WatchedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> WatchedStream:
-        """A connection."""
-        stream = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
-        return WatchedStream(stream)
+        """A connection to whichever address of the host takes it first."""
+
+        async def connect(address: Address) -> httpcore.AsyncNetworkStream:
+            place: str = address[4][0]
+            try:
+                return await self._network.connect_tcp(place, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                raise OSError(str(error)) from error
+
+        try:
+            addresses = await self._names.addresses(host, port)
+            return WatchedStream(await first_of(addresses, connect, _closed))
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from error
 
     async def sleep(self, seconds: float) -> None:
         """Pause between attempts to connect."""
         await self._network.sleep(seconds)
+
+
+async def _closed(stream: httpcore.AsyncNetworkStream) -> None:
+    await stream.aclose()
 
 
 def _has_surplus(method: str, received: bytes) -> bool:

@@ -54,6 +54,7 @@ def test_failures_in_a_row_open_it_and_a_success_starts_the_count_anew():
         raise AssertionError("an open circuit admits nobody")
 
 
+@pytest.mark.fault("errors")
 @pytest.mark.parametrize(
     ("status", "state"), [(404, "closed"), (422, "closed"), (429, "open"), (503, "open")]
 )
@@ -64,6 +65,7 @@ def test_only_answers_that_speak_of_the_server_count(status, state):
     assert breaker.state == state
 
 
+@pytest.mark.fault("flaps")
 def test_one_probe_at_a_time_decides():
     clock = Clock()
     breaker = opened(clock)
@@ -75,6 +77,7 @@ def test_one_probe_at_a_time_decides():
     assert breaker.state == "closed"
 
 
+@pytest.mark.fault("flaps")
 def test_a_failed_probe_opens_it_again_for_the_whole_time():
     clock = Clock()
     breaker = opened(clock)

@@ -116,6 +116,7 @@ few = settings(
 )
 
 
+@pytest.mark.fault("odd-app", "hangs", "refuses", "garbage", "huge-answer", "cuts", "mirror-killed")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("queue", QUEUES)
 def test_an_asgi_app_behaves_as_without_us(no_exporters, shadow, runtime, queue, mode):
@@ -133,6 +134,7 @@ def test_an_asgi_app_behaves_as_without_us(no_exporters, shadow, runtime, queue,
     holds()
 
 
+@pytest.mark.fault("odd-app", "hangs", "refuses", "garbage", "huge-answer", "cuts", "mirror-killed")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("queue", QUEUES)
 def test_a_wsgi_app_behaves_as_without_us(no_exporters, shadow, runtime, queue, mode):

@@ -17,6 +17,7 @@ from shadow_mw.testing import drain
 CLOSED_PORT = "http://127.0.0.1:9"
 
 
+@pytest.mark.fault("odd-app")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -87,6 +88,7 @@ UNTOUCHED = [
 ]
 
 
+@pytest.mark.fault("other-scopes")
 @pytest.mark.anyio
 @pytest.mark.parametrize(("scope", "changes"), UNTOUCHED)
 async def test_what_is_not_mirrored_gets_the_very_receive_and_send_it_came_with(scope, changes):
@@ -104,6 +106,7 @@ def anyio_backend():
     return "asyncio"
 
 
+@pytest.mark.fault("unread")
 def test_the_body_is_neither_read_ahead_nor_copied():
     chunk = b'{"x": ' + b"1" * 3000 + b"}"
     seen: list[bytes] = []

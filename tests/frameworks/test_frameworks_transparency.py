@@ -160,6 +160,7 @@ def test_the_shadow_gets_content_headers_but_no_credentials(apps, encoding):
     assert "s3cret" not in str(asked.headers)
 
 
+@pytest.mark.fault("leaves-upload")
 def test_a_caller_that_leaves_during_the_upload_is_not_mirrored(apps):
     one = Call(chunks=(b'{"x":', b" [1, 2,", b" 3]}"), sends=2)
     for framework in ANYIO_BASED:
@@ -170,6 +171,7 @@ def test_a_caller_that_leaves_during_the_upload_is_not_mirrored(apps):
         assert (asked, books) == ([], {"request_incomplete": 1}), framework
 
 
+@pytest.mark.fault("leaves-answer")
 @pytest.mark.parametrize("framework", ["starlette", "fastapi", "litestar", "quart", "django"])
 def test_a_caller_that_leaves_during_the_response_is_no_prediction(apps, framework):
     one = dataclasses.replace(

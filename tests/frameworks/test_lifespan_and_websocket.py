@@ -160,6 +160,7 @@ def in_front(app: Any, settings: dict[str, Any]) -> Any:
     return ShadowMiddleware(app, **settings)
 
 
+@pytest.mark.fault("other-scopes")
 @pytest.mark.parametrize("name", [*FULL, *WITHOUT])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_start_and_stop_are_the_apps_own(watch, name, loop):
@@ -227,6 +228,7 @@ async def talk(app: Any) -> list[dict[str, Any]]:
     return sent
 
 
+@pytest.mark.fault("other-scopes")
 @pytest.mark.parametrize("name", FULL)
 def test_a_websocket_on_the_path_of_a_predict_route_is_untouched(watch, name):
     bare = anyio.run(talk, FULL[name]([]))

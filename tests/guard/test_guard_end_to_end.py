@@ -41,6 +41,7 @@ def stored(tmp_path: Path) -> list[Comparison]:
     return [record for record in records if isinstance(record, Comparison)]
 
 
+@pytest.mark.fault("writes")
 def test_a_shadow_that_writes_is_compared_and_writes_nothing(blocking: Site, tmp_path):
     app, before = production(), blocking.written()
     mirrored = ShadowMiddleware(app, targets=blocking.url, routes="POST /predict")
@@ -64,6 +65,7 @@ def test_a_shadow_that_can_do_nothing_without_writing_is_recorded_as_one_that_fa
     assert blocking.written() == before
 
 
+@pytest.mark.fault("writes")
 def test_the_same_server_writes_for_its_own_callers(blocking: Site):
     before = blocking.written()["rows"]
     assert blocking.ask("/predict", json={"rooms": 2}).json() == {"price": 6.0}

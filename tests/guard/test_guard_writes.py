@@ -7,6 +7,7 @@ from guard_actions import READS, UNSEEN, WRITES
 from guard_site import BAGGAGE, MARKED, Site, running_site
 
 
+@pytest.mark.fault("writes")
 @pytest.mark.parametrize("action", WRITES)
 def test_a_marked_request_writes_nothing(blocking: Site, action: str):
     before = blocking.written()
@@ -52,6 +53,7 @@ def test_what_a_transaction_did_unseen_is_rolled_back(blocking: Site):
     assert blocking.written() == before
 
 
+@pytest.mark.fault("writes")
 @pytest.mark.parametrize("action", WRITES)
 def test_in_mode_record_all_is_written_and_counted_once(recording: Site, action: str):
     before, counted = recording.written(), sum(recording.counts()["recorded"].values())
@@ -84,6 +86,7 @@ def test_in_scope_process_reading_goes_on(closed: Site, action: str):
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.fault("forged-mark")
 @pytest.mark.parametrize("action", {**WRITES, **READS, **UNSEEN})
 def test_a_forged_mark_does_nothing_where_the_deployment_does_not_ask_for_a_guard(off: Site, action: str):
     before = off.written()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from broker import Broker, soon
 from kafka_tools import envelope, ids, sending, take, taking
 
@@ -67,6 +68,7 @@ def test_a_message_of_another_program_is_a_letter_too(broker: Broker):
     assert odd.headers()[:3] == [("Ce_Id", b"\xffx"), ("a", None), ("a", b"2")]
 
 
+@pytest.mark.fault("kafka-dead-letters-away")
 def test_while_it_can_not_be_kept_it_is_not_acknowledged(broker: Broker):
     topic = broker.new_topic()
     queue = broker.queue(topic)

@@ -58,6 +58,7 @@ def report(store: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.fault("kafka-worker-killed")
 def test_of_three_workers_one_is_killed_in_the_middle_and_the_report_adds_up(
     site: Any, broker: Broker, topic: str, gate: Gate
 ):
@@ -80,6 +81,7 @@ def test_of_three_workers_one_is_killed_in_the_middle_and_the_report_adds_up(
     assert (account["unaccounted"], account["coverage"]["rate"]) == (0, 1.0)
 
 
+@pytest.mark.fault("kafka-restarts")
 def test_the_broker_is_killed_and_comes_back_under_load_and_nothing_is_lost(
     site: Any, victim: Broker, shadow: StubShadow
 ):
@@ -98,6 +100,7 @@ def test_the_broker_is_killed_and_comes_back_under_load_and_nothing_is_lost(
     ended(app, worker)
 
 
+@pytest.mark.fault("kafka-away")
 def test_the_broker_comes_after_the_app_and_the_worker(site: Any, victim: Broker, shadow: StubShadow):
     topic = victim.new_topic(2)
     victim.kill()
@@ -109,6 +112,7 @@ def test_the_broker_comes_after_the_app_and_the_worker(site: Any, victim: Broker
     ended(app, worker)
 
 
+@pytest.mark.fault("kafka-rebalance")
 def test_workers_come_and_go_under_load(site: Any, broker: Broker, topic: str, shadow: StubShadow):
     here = site(broker.queue(topic), shadow.url)
     app, first = here.app(), here.worker()
@@ -140,6 +144,7 @@ def test_a_shadow_that_is_down_is_waited_for(site: Any, broker: Broker, topic: s
             ended(app, worker)
 
 
+@pytest.mark.fault("kafka-away")
 def test_without_a_broker_production_answers_and_the_books_close_at_the_end(
     site: Any, victim: Broker, shadow: StubShadow
 ):
@@ -156,6 +161,7 @@ def test_without_a_broker_production_answers_and_the_books_close_at_the_end(
     victim.start()
 
 
+@pytest.mark.fault("kafka-large")
 def test_an_exchange_too_large_for_the_topic_is_counted_by_the_worker(
     site: Any, broker: Broker, shadow: StubShadow
 ):
@@ -169,6 +175,7 @@ def test_an_exchange_too_large_for_the_topic_is_counted_by_the_worker(
     ended(app, worker)
 
 
+@pytest.mark.fault("poison")
 def test_a_foreign_message_is_a_dead_letter_and_the_next_one_goes_on(
     site: Any, broker: Broker, shadow: StubShadow
 ):

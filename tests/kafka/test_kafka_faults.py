@@ -29,6 +29,7 @@ def impatient_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_health, "QUIET_SECONDS", 0.0)
 
 
+@pytest.mark.fault("kafka-away")
 def test_a_broker_that_comes_later_gets_everything(tmp_path: Path, caplog, capfd):
     if jars() is None:
         pytest.skip(HOW)
@@ -64,6 +65,7 @@ def test_a_broker_that_comes_later_gets_everything(tmp_path: Path, caplog, capfd
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.fault("kafka-restarts")
 def test_a_broker_that_is_killed_between_sends_has_everything_once(intact: Broker, impatient_log, caplog):
     topic = intact.new_topic(2)
 
@@ -98,6 +100,7 @@ def test_a_broker_that_is_killed_between_sends_has_everything_once(intact: Broke
     asyncio.run(main())
 
 
+@pytest.mark.fault("kafka-frozen")
 def test_sends_to_a_frozen_broker_never_wait(intact: Broker, impatient_log, caplog):
     topic = intact.new_topic()
     small = {"queue_buffering_max_messages": "50"}
@@ -125,6 +128,7 @@ def test_sends_to_a_frozen_broker_never_wait(intact: Broker, impatient_log, capl
     assert caplog.text.count("works again") == 1
 
 
+@pytest.mark.fault("kafka-frozen")
 def test_closing_does_not_wait_for_a_frozen_broker(intact: Broker):
     topic = intact.new_topic()
 
@@ -149,6 +153,7 @@ def test_closing_does_not_wait_for_a_frozen_broker(intact: Broker):
     asyncio.run(main())
 
 
+@pytest.mark.fault("kafka-restarts")
 def test_a_worker_goes_on_after_a_restart_of_the_broker(intact: Broker, impatient_log):
     topic = intact.new_topic()
     queue = intact.queue(topic)
@@ -179,6 +184,7 @@ def test_a_worker_goes_on_after_a_restart_of_the_broker(intact: Broker, impatien
     asyncio.run(main())
 
 
+@pytest.mark.fault("kafka-no-topic")
 def test_a_topic_that_is_made_later_is_found(intact: Broker, impatient_log, caplog):
     queue = intact.queue("missing")
     hasty = {"topic_metadata_propagation_max_ms": "500"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from broker import Broker, soon
 from kafka_tools import OtherWorker, envelope, ids, sending, take, taking
 
@@ -58,6 +59,7 @@ def test_what_is_acknowledged_is_told_while_the_worker_goes_on(broker: Broker):
     asyncio.run(main())
 
 
+@pytest.mark.fault("kafka-rebalance")
 def test_workers_that_join_and_leave_lose_nothing_and_share_everything(broker: Broker):
     topic = broker.new_topic(4)
     queue = broker.queue(topic)
@@ -223,6 +225,7 @@ def test_letters_that_stay_open_are_withdrawn_and_come_to_the_new_worker(broker:
     asyncio.run(main())
 
 
+@pytest.mark.fault("kafka-rebalance")
 def test_a_worker_that_was_frozen_finds_its_letters_withdrawn(broker: Broker):
     topic = broker.new_topic()
     queue = broker.queue(topic)
@@ -248,6 +251,7 @@ def test_a_worker_that_was_frozen_finds_its_letters_withdrawn(broker: Broker):
     assert broker.committed(topic) == 1
 
 
+@pytest.mark.fault("kafka-worker-killed")
 def test_what_a_killed_worker_had_comes_again(broker: Broker):
     topic = broker.new_topic()
     queue = broker.queue(topic)

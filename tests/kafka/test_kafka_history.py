@@ -93,6 +93,7 @@ def test_it_ends_though_the_last_messages_are_gone(broker: Broker):
     assert read(broker.queue(topic)) == (4, [""] * 3)
 
 
+@pytest.mark.fault("kafka-replay")
 def test_it_leaves_the_workers_where_they_are(broker: Broker):
     queue = past(broker, partitions=1)
     topic = queue.rpartition("/")[2]

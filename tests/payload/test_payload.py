@@ -106,6 +106,7 @@ def test_what_cannot_be_decoded_says_why(body: bytes, headers: Any, message: str
         decode(body, *headers)
 
 
+@pytest.mark.fault("bomb")
 @pytest.mark.parametrize(("encoding", "wbits"), [(b"gzip", 31), (b"deflate", 15), (b"deflate", -15)])
 def test_a_decompression_bomb_takes_no_memory(encoding: bytes, wbits: int) -> None:
     deflater = zlib.compressobj(9, zlib.DEFLATED, wbits)

@@ -46,6 +46,7 @@ def under_load(program: Program) -> list[Load]:
     return loads
 
 
+@pytest.mark.fault("mirror-killed")
 def test_killing_it_under_load_costs_no_answer_and_the_books_close(server, shadow, runtime):
     shadow.answer = gate = Gate()
     loads = under_load(server)
@@ -70,6 +71,7 @@ def test_killing_it_under_load_costs_no_answer_and_the_books_close(server, shado
     assert len(runtime.mirrors()) == 1
 
 
+@pytest.mark.fault("mirror-killed")
 def test_ending_it_drains_it_and_another_comes(server, shadow, runtime):
     loads = under_load(server)
     for load in loads:
@@ -86,6 +88,7 @@ def test_ending_it_drains_it_and_another_comes(server, shadow, runtime):
     assert books["compared"] + books.get("worker_lost", 0) + books.get("queue_full", 0) == sent
 
 
+@pytest.mark.fault("mirror-frozen", "full")
 def test_stopping_it_harms_nobody(server, shadow, runtime):
     mirror = runtime.mirror()
     os.kill(mirror, signal.SIGSTOP)
@@ -104,6 +107,7 @@ def test_stopping_it_harms_nobody(server, shadow, runtime):
     assert runtime.mirror() == mirror
 
 
+@pytest.mark.fault("mirror-frozen")
 def test_an_app_that_ends_beside_a_stopped_one_ends_in_time(make_app, shadow, runtime):
     app = make_app(shadow.url, drain_seconds=0.5)
     app.ask()
@@ -138,6 +142,7 @@ def test_drain_outlasts_a_kill(make_app, shadow, runtime):
     assert app.counts() == {"eligible": 4, "worker_lost": 4}
 
 
+@pytest.mark.fault("mirror-memory")
 def test_a_cap_on_memory_ends_it_and_not_the_app(make_app, shadow, monkeypatch, caplog):
     from shadow_mw.queues import mirror_process
 
@@ -152,6 +157,7 @@ def test_a_cap_on_memory_ends_it_and_not_the_app(make_app, shadow, monkeypatch, 
     assert re.search(r"last words: .*(MemoryError|SystemError)", caplog.text)
 
 
+@pytest.mark.fault("mirror-memory")
 def test_memory_that_runs_out_at_work_costs_exchanges_and_no_answer(make_app, shadow):
     app = make_app(shadow.url, memory_bytes="100MiB")
     app.ask_from_threads(8, 15, random.Random(1).randbytes(2**20))

@@ -62,6 +62,7 @@ def end(program: Program) -> None:
     program.wait()
 
 
+@pytest.mark.fault("trio")
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("queue", ["process:", "inline:"])
 def test_every_request_is_in_the_books(serve: Callable[..., Program], name: str, queue: str) -> None:
@@ -72,6 +73,7 @@ def test_every_request_is_in_the_books(serve: Callable[..., Program], name: str,
     assert not any(noise in program.log for noise in NOISE), program.log
 
 
+@pytest.mark.fault("forks")
 @pytest.mark.parametrize("name", WARM)
 @pytest.mark.parametrize("queue", ["process:", "inline:"])
 def test_workers_mirror_though_the_app_was_mirrored_before_the_fork(
@@ -98,6 +100,7 @@ def test_a_uwsgi_without_threads_serves_as_without_the_mirror(
     assert program.log.count(said) == 1, program.log
 
 
+@pytest.mark.fault("hangs")
 @pytest.mark.parametrize("name", ["eventlet", "gunicorn, gevent"])
 @pytest.mark.parametrize("queue", ["process:", "inline:"])
 def test_a_shadow_that_hangs_holds_no_answer(start: Any, name: str, queue: str) -> None:

@@ -47,6 +47,7 @@ def programs(tmp_path_factory):
         yield found
 
 
+@pytest.mark.fault("forks", "exits", "trio")
 @pytest.mark.parametrize("name", EXPECTED)
 def test_nothing_that_was_offered_is_lost_or_doubled(programs, name):
     program, runtime = programs[name]
@@ -63,6 +64,7 @@ def test_nothing_that_was_offered_is_lost_or_doubled(programs, name):
     assert "WARNING:shadow_mw" not in program.log
 
 
+@pytest.mark.fault("killed")
 def test_the_end_of_a_parent_is_seen_although_its_child_lives_on(start, shadow, runtime):
     program = start("process_program.py", "parent_dies_child_lives", SHADOW_TARGETS=shadow.url)
     program.says("the child lives")
@@ -70,12 +72,14 @@ def test_the_end_of_a_parent_is_seen_although_its_child_lives_on(start, shadow, 
     assert runtime.files == []
 
 
+@pytest.mark.fault("descriptors")
 def test_without_descriptors_production_answers_and_later_mirroring_goes_on(start, shadow):
     program = start("process_program.py", "few_descriptors", SHADOW_TARGETS=shadow.url)
     assert program.wait() == 0, program.log
     assert program.log.count("WARNING") <= 2, program.log
 
 
+@pytest.mark.fault("no-children")
 def test_where_child_processes_are_forbidden_the_worker_is_a_thread(start, shadow, runtime):
     program = start("process_program.py", "no_child_processes", SHADOW_TARGETS=shadow.url)
     assert program.wait() == 0, program.log

@@ -147,6 +147,7 @@ def test_the_mirror_process_holds_nothing_of_the_server(lives: dict[str, Life], 
     assert shared == set()
 
 
+@pytest.mark.fault("killed")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_mirror_process_goes_when_the_server_is_killed(killed: dict[str, Life], name: str) -> None:
     life = killed[name]
@@ -154,6 +155,7 @@ def test_the_mirror_process_goes_when_the_server_is_killed(killed: dict[str, Lif
     assert life.runtime.files == []
 
 
+@pytest.mark.fault("terminated")
 @pytest.mark.parametrize("name", STOPPED)
 def test_a_server_that_ends_leaves_nothing_behind(ended: dict[str, Life], name: str) -> None:
     life = ended[name]

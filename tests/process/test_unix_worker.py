@@ -84,6 +84,7 @@ def test_without_a_worker_the_line_fills_and_the_end_does_not_wait(app, make_app
     assert small.counts() == {"eligible": 20, "queue_full": 15, "worker_lost": 5}
 
 
+@pytest.mark.fault("poison")
 def test_garbage_costs_only_the_connection_that_sent_it(app, worker, path):
     app.ask()
     first = worker()

@@ -95,6 +95,7 @@ def test_what_is_none_of_ours_is_refused_with_a_reason(headers: dict[str, str], 
         Opener().open(altered(SEALER.exchange(exchange()), **headers))
 
 
+@pytest.mark.fault("poison")
 @given(st.integers(0, 400), st.binary(max_size=50), st.sampled_from(["exchange", "counts"]))
 def test_no_bytes_do_more_than_to_be_refused(cut: int, more: bytes, kind: str):
     whole = (SEALER.exchange(exchange()) if kind == "exchange" else SEALER.counts(COUNTS)).value

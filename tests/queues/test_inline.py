@@ -10,6 +10,7 @@ import textwrap
 import threading
 
 import anyio
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -73,6 +74,7 @@ def test_what_is_offered_arrives_in_order_and_drain_waits_for_it():
     queue.close(5)
 
 
+@pytest.mark.fault("full", "full-bytes")
 def test_a_full_queue_says_no_by_count_and_by_bytes_and_has_room_again():
     gate = threading.Event()
     queue = queue_of(Collecting(gate), size=2, size_bytes=100)
@@ -235,6 +237,7 @@ def test_a_fork_before_first_use_gives_each_process_a_mirror_of_its_own():
     assert counts["child"] == counts["parent"] == {"eligible": 1, "compared": 1, "agree": 1}
 
 
+@pytest.mark.fault("forks")
 def test_a_fork_after_first_use_loses_and_doubles_nothing(tmp_path):
     ids, counts = _forked("used")
     assert ids == ["before", "child", "parent"]

@@ -79,6 +79,7 @@ def test_the_machine_has_every_layer_that_a_promise_needs(workplace):
     assert {name: layers[name] for name in NEEDED} == dict.fromkeys(NEEDED, "")
 
 
+@pytest.mark.fault("model-network", "model-writes")
 @pytest.mark.parametrize("sandbox", ["best-effort", "strict"])
 @pytest.mark.parametrize("attempt", CASES)
 def test_it_gets_nowhere(workplace, reach, attempt, sandbox):
@@ -106,12 +107,14 @@ def test_the_tests_would_see_it(workplace, reach):
         reach.before = reach.state()
 
 
+@pytest.mark.fault("model-network")
 def test_a_program_that_takes_its_place_has_no_network_either(workplace, reach):
     met = workplace.ask(reach.features, "hostile_models:becomes_program")
     assert met[0] == "ShadowProtocolError"
     assert reach.heard() == []
 
 
+@pytest.mark.fault("model-writes")
 def test_it_may_write_in_its_scratch_folder_which_goes_with_it(workplace):
     word, path = workplace.ask({"do": "scratch"}, "hostile_models:any_of_them", memory_bytes=2**40)
     assert word == "done"
@@ -125,6 +128,7 @@ def test_it_may_write_in_its_scratch_folder_which_goes_with_it(workplace):
     assert not folder.exists()
 
 
+@pytest.mark.fault("model-grows")
 @pytest.mark.parametrize("sandbox", ["best-effort", "strict", "off"])
 @pytest.mark.parametrize("attempt", ["eats_private", "eats_shared"])
 def test_memory_is_refused_or_costs_it_its_life(workplace, attempt, sandbox):
@@ -138,6 +142,7 @@ def test_memory_is_refused_or_costs_it_its_life(workplace, attempt, sandbox):
     assert workplace.ask({"do": "idles"}, **order) > 0
 
 
+@pytest.mark.fault("model-hangs")
 def test_one_that_spins_is_killed_at_the_deadline_and_the_next_call_answered(workplace):
     first = workplace.ask(None, "hostile_models:spins")
     assert workplace.ask(1, "hostile_models:spins", timeout_seconds=1) == ["deadline", ""]
@@ -160,10 +165,12 @@ def test_the_kernel_says_so_too(workplace):
         assert "nice 19" in autogroup.read_text()
 
 
+@pytest.mark.fault("model-prints")
 def test_output_goes_nowhere(workplace):
     assert workplace.ask({"do": "floods"}) == "quiet"
 
 
+@pytest.mark.fault("model-descriptors")
 def test_descriptors_are_capped(workplace):
     assert workplace.ask({"do": "opens_many"}) < 1024
 
@@ -179,6 +186,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.fault("killed")
 @pytest.mark.parametrize("is_busy", [False, True])
 def test_it_ends_with_a_worker_that_is_killed(own_workplace, is_busy):
     pid = own_workplace.ask(None, "hostile_models:spins", sandbox="strict")

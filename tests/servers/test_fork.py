@@ -11,6 +11,7 @@ from stub_shadow import Asked, Reply, StubShadow
 FORKS = {"before_first_use": 3, "after_first_use": 6, "while_under_way": 4, "in_a_grandchild": 4}
 
 
+@pytest.mark.fault("forks")
 @pytest.mark.parametrize("name", FORKS)
 def test_each_exchange_is_mirrored_and_booked_once(start: Callable[..., Server], name: str) -> None:
     with StubShadow() as shadow:

@@ -72,6 +72,7 @@ def starting(
     }
 
 
+@pytest.mark.fault("terminated")
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_hanging_shadow_holds_the_end_up_no_longer_than_allowed(
     starting: dict[str, tuple[Server, Server]], slow_shadow: StubShadow, name: str
@@ -124,6 +125,7 @@ def strict(start: Start, quick_shadow: StubShadow) -> dict[str, Server]:
     }
 
 
+@pytest.mark.fault("loop-ends")
 @pytest.mark.parametrize("name", ENDINGS)
 def test_not_one_warning_in_development_mode(strict: dict[str, Server], name: str) -> None:
     server = strict[name]
@@ -188,6 +190,7 @@ def script(folder: Path, text: str) -> list[str]:
     return ["script_of_a_test"]
 
 
+@pytest.mark.fault("exits", "loop-ends")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_just_ends(tmp_path: Path, quick_shadow: StubShadow, start: Start, name: str) -> None:
     process = start(script(tmp_path, SCRIPTS[name]), cwd=tmp_path, **settings(quick_shadow))
@@ -197,6 +200,7 @@ def test_a_script_just_ends(tmp_path: Path, quick_shadow: StubShadow, start: Sta
     assert len(comparisons) == tally["compared"] == tally["eligible"] == 3
 
 
+@pytest.mark.fault("exits", "loop-ends")
 def test_a_script_ends_although_its_shadow_hangs(
     tmp_path: Path, slow_shadow: StubShadow, start: Start
 ) -> None:
@@ -206,6 +210,7 @@ def test_a_script_ends_although_its_shadow_hangs(
     assert process.records() == ([], {"eligible": 3, "worker_lost": 3})
 
 
+@pytest.mark.fault("reloads")
 def test_a_reloading_server_leaves_nobody_behind(
     tmp_path: Path, quick_shadow: StubShadow, start: Start
 ) -> None:

@@ -57,6 +57,7 @@ def booked(server: Server, expected: dict[str, int]) -> Iterator[None]:
     assert added == expected
 
 
+@pytest.mark.fault("no-length", "unread", "raises", "raises-late", "streams")
 @pytest.mark.parametrize("name", ONE_REQUEST)
 def test_the_wire_carries_the_same_bytes(pair: Pair, shadow: StubShadow, name: str) -> None:
     request, expected = ONE_REQUEST[name]
@@ -102,6 +103,7 @@ def expecting(server: Server, query: str) -> tuple[bytes, bytes]:
         return first, masked(read_all(connection))
 
 
+@pytest.mark.fault("continue")
 @pytest.mark.parametrize("query", ["", "refuse"])
 def test_the_app_decides_whether_the_client_shall_continue(pair: Pair, query: str) -> None:
     bare = expecting(pair.bare, query)
@@ -137,6 +139,7 @@ def leave_during_response(server: Server) -> None:
 LEAVING = [(leave_during_upload, {"request_incomplete": 1}), (leave_during_response, {"production_error": 1})]
 
 
+@pytest.mark.fault("leaves-upload", "leaves-answer")
 @pytest.mark.parametrize(("go", "expected"), LEAVING)
 def test_the_app_hears_that_the_client_has_left(
     pair: Pair, shadow: StubShadow, go: Callable[[Server], None], expected: dict[str, int]
@@ -170,6 +173,7 @@ def upload(server: Server, *, is_chunked: bool) -> tuple[dict[str, int], int]:
     return json.loads(answer.partition(b"\r\n\r\n")[2]), server.get("/process")["peak_kib"] - before
 
 
+@pytest.mark.fault("large-upload", "no-length")
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["with a length", "chunked"])
 def test_a_large_upload_is_served_whole_and_held_by_nobody(
     pair: Pair, shadow: StubShadow, is_chunked: bool

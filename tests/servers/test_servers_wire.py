@@ -130,6 +130,7 @@ def books_of(server: Server) -> dict[str, dict[str, int]]:
     return sums
 
 
+@pytest.mark.fault("hangs", "garbage", "refuses", "half-read", "unread", "raises", "raises-late")
 @pytest.mark.parametrize("way", WAYS, ids=" ".join)
 def test_the_shadows_are_not_seen_on_the_wire(
     servers: dict[Way, Server], answers: dict[Way, dict[str, Any]], way: Way
@@ -140,6 +141,7 @@ def test_the_shadows_are_not_seen_on_the_wire(
     assert "production is not affected" not in servers[way].log
 
 
+@pytest.mark.fault("hangs", "garbage", "refuses")
 @pytest.mark.parametrize("way", WAYS, ids=" ".join)
 def test_the_books_close_whatever_the_shadow_is_like(
     books: dict[Way, dict[str, dict[str, int]]], way: Way

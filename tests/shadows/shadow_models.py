@@ -7,6 +7,7 @@ import ctypes
 import dataclasses
 import os
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from shadow_mw.frames import encode
+from shadow_mw.frames import VERSION, encode
 from shadow_mw.shadows.model_frames import Predicted
 
 served = 0
@@ -120,6 +121,12 @@ def answers_ahead(features: Any) -> Any:
     served += 1
     to_worker(encode(Predicted(b'"ahead"'), served + 1))
     return 1
+
+
+def announces_a_gigabyte(features: Any) -> Any:
+    """It begins a frame of that length, and would go on for ever."""
+    to_worker(struct.pack(">BII", VERSION, 2**30, 1) + b"x" * 100_000)
+    time.sleep(600)
 
 
 def to_worker(data: bytes) -> None:

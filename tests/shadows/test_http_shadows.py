@@ -87,6 +87,7 @@ def answering(*pieces: bytes) -> Callable[[socket.socket, int], None]:
     return serve
 
 
+@pytest.mark.fault("redirects")
 def test_the_answer_is_handed_on_whatever_its_status(client):
     for status in (200, 302, 404, 429, 500):
         with StubShadow(
@@ -143,6 +144,8 @@ def test_what_is_sent(client):
         ("/v2/score", "/predict", "", "/v2/score"),
         ("/v2/score", "/predict", "a=1", "/v2/score?a=1"),
         ("", "/v1/models/a%2Fb:predict", "", "/v1/models/a%2Fb:predict"),
+        ("", "//elsewhere.example/predict", "", "/elsewhere.example/predict"),  # the stub joins slashes
+        ("", "/@elsewhere.example:80/predict", "", "/@elsewhere.example:80/predict"),
         ("", '/odd" <p\xe9>', "q=\xe9 x", "/odd%22%20%3Cp%E9%3E?q=%E9%20x"),
     ],
 )
@@ -197,12 +200,14 @@ def test_a_proxy_in_the_environment_is_not_used(client, monkeypatch):
         assert len(shadow.asked) == 1
 
 
+@pytest.mark.fault("refuses", "name-unknown")
 @pytest.mark.parametrize("url", [CLOSED_PORT, "http://unknown.invalid", "http://[::1]:9"])
 def test_where_nobody_listens_the_shadow_is_unreachable(client, url):
     with pytest.raises(ShadowUnreachable, match=r"."):
         ask(client, url)
 
 
+@pytest.mark.fault("garbage", "cuts", "header-flood", "huge-answer")
 @pytest.mark.parametrize(
     ("pieces", "error"),
     [
@@ -255,6 +260,7 @@ def test_every_framing_of_an_answer_is_understood(client, pieces, body):
     assert answer.body == body
 
 
+@pytest.mark.fault("huge-answer")
 def test_an_answer_without_end_is_left_at_the_cap(client):
     sent = 0
 
@@ -270,6 +276,7 @@ def test_an_answer_without_end_is_left_at_the_cap(client):
     assert sent < 50_000_000, "what the sockets' buffers hold, not what the server would send"
 
 
+@pytest.mark.fault("header-flood")
 def test_headers_without_end_are_left_at_a_cap(client):
     def serve(connection: socket.socket, number: int) -> None:
         read_request(connection)
@@ -281,6 +288,7 @@ def test_headers_without_end_are_left_at_a_cap(client):
         ask(client, server.url)
 
 
+@pytest.mark.fault("hangs")
 def test_a_cancelled_call_gives_its_connection_up_and_the_next_gets_its_own_answer(client):
     """The deadline is a cancellation: a late answer must not be taken for that of the next request."""
     arrived, release = threading.Event(), threading.Event()
@@ -325,6 +333,7 @@ def test_a_connection_that_the_server_closes_after_an_answer_is_not_used_again(c
     assert len(answers) == 3
 
 
+@pytest.mark.fault("surplus")
 @pytest.mark.parametrize("surplus", [b"x", OK])
 def test_what_comes_behind_an_answer_is_never_the_next_answer(client, surplus):
     with RawServer(answering(OK + surplus)) as server:
@@ -362,6 +371,7 @@ class Restarting:
         self.requests += bool(read_request(connection))
 
 
+@pytest.mark.fault("restarts")
 def test_a_request_that_met_a_stale_connection_is_sent_once_more_and_not_twice():
     serve = Restarting(answers=1)
     with RawServer(serve) as server, pytest.raises(ShadowProtocolError, match="ended before the answer"):
@@ -369,6 +379,7 @@ def test_a_request_that_met_a_stale_connection_is_sent_once_more_and_not_twice()
     assert (serve.requests, server.connections) == (3, 2)
 
 
+@pytest.mark.fault("restarts")
 def test_a_request_on_a_fresh_connection_is_never_sent_again(client):
     serve = Restarting(answers=0)
     with RawServer(serve) as server, pytest.raises(ShadowProtocolError):
@@ -376,6 +387,7 @@ def test_a_request_on_a_fresh_connection_is_never_sent_again(client):
     assert (serve.requests, server.connections) == (1, 1)
 
 
+@pytest.mark.fault("restarts")
 def test_a_request_whose_answer_had_begun_is_never_sent_again(client):
     def serve(connection: socket.socket, number: int) -> None:
         read_request(connection)
@@ -405,6 +417,7 @@ def test_a_trusted_certificate_is_taken(client, authority):
         assert [asked.body for asked in shadow.asked] == [b'{"x": 1}'] * 2
 
 
+@pytest.mark.fault("certificate")
 def test_a_foreign_expired_or_misnamed_certificate_is_refused(client, authority):
     past = dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)
     for certificate in (
@@ -429,6 +442,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b'{"y": 1}'})
 
 
+@pytest.mark.fault("errors", "garbage", "huge-answer", "hangs")
 @pytest.mark.parametrize("library", ["httpx", "httptools"])
 @pytest.mark.parametrize(
     ("answer", "bucket"),

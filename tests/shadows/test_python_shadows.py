@@ -135,6 +135,7 @@ def with_model(name: str, test: Callable[[Asking], Awaitable[None]], **keywords:
     anyio.run(main)
 
 
+@pytest.mark.fault("model-prints")
 @pytest.mark.parametrize(
     ("name", "features", "prediction"),
     [
@@ -163,6 +164,7 @@ def test_features_are_taken_out_by_path():
     with_model("shadow_models:predict", test, features="input")
 
 
+@pytest.mark.fault("model-raises")
 @pytest.mark.parametrize(
     ("name", "error", "error_type", "sentence"),
     [
@@ -186,6 +188,7 @@ def test_what_a_model_does_wrong_is_an_error_and_the_process_stays(name, error, 
     with_model(f"shadow_models:{name}", test)
 
 
+@pytest.mark.fault("model-start")
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -214,6 +217,7 @@ def test_a_model_that_cannot_be_imported_is_unreachable_with_one_sentence(
     with_model(name, test)
 
 
+@pytest.mark.fault("model-crashes", "model-frames")
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -221,6 +225,7 @@ def test_a_model_that_cannot_be_imported_is_unreachable_with_one_sentence(
         ("segfaults", "killed by SIGSEGV"),
         ("speaks_out_of_turn", "it sent something that is no answer"),
         ("answers_ahead", "it sent an answer that nobody asked for"),
+        ("announces_a_gigabyte", "it sent something that is no answer"),
     ],
 )
 def test_a_process_that_breaks_is_an_error_and_another_one_is_started(name, reason):
@@ -251,6 +256,7 @@ def test_the_connection_may_have_a_high_number():
         test_a_process_that_breaks_is_an_error_and_another_one_is_started("speaks_out_of_turn", "no answer")
 
 
+@pytest.mark.fault("model-hangs")
 def test_a_call_that_is_given_up_kills_the_process(tmp_path, monkeypatch):
     hanging = tmp_path / "hanging"
     monkeypatch.setenv("HANGING", str(hanging))
@@ -287,6 +293,7 @@ def test_processes_that_a_model_starts_go_with_it(tmp_path, monkeypatch):
     with_model("shadow_models:hangs_with_a_child", test)
 
 
+@pytest.mark.fault("model-grows")
 def test_memory_is_capped_by_the_kernel():
     async def test(ask: Asking) -> None:
         with pytest.raises(ShadowModelError) as caught:
@@ -296,6 +303,7 @@ def test_memory_is_capped_by_the_kernel():
     with_model("shadow_models:allocates", test, memory_bytes=2**30)
 
 
+@pytest.mark.fault("model-grows")
 def test_memory_that_the_kernel_does_not_count_is_watched():
     async def test(ask: Asking) -> None:
         with pytest.raises(ShadowProtocolError, match="its memory grew over SHADOW_MEMORY_BYTES"):
@@ -304,6 +312,7 @@ def test_memory_that_the_kernel_does_not_count_is_watched():
     with_model("shadow_models:grows", test, memory_bytes=2**28)
 
 
+@pytest.mark.fault("model-start")
 def test_a_slow_start_is_waited_for_and_not_killed(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     go = tmp_path / "go"
@@ -402,6 +411,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.fault("killed")
 @pytest.mark.parametrize("features", ["idle", "hang"])
 def test_a_worker_that_is_killed_takes_its_models_with_it(tmp_path, monkeypatch, features):
     hanging = tmp_path / "hanging"
@@ -431,6 +441,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b'{"out": {"sum": 3}, "id": 1}'})
 
 
+@pytest.mark.fault("model-crashes", "model-raises", "model-frames")
 @pytest.mark.parametrize("queue", ["inline:", "process:"])
 @pytest.mark.parametrize(
     ("model", "counts"),
@@ -439,6 +450,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         ("raises", {"shadow_error": 1}),
         ("segfaults", {"shadow_error": 1}),
         ("huge", {"shadow_error": 1}),
+        ("speaks_out_of_turn", {"shadow_error": 1}),
+        ("announces_a_gigabyte", {"shadow_error": 1}),
     ],
 )
 def test_the_books_close_whatever_the_model_does(monkeypatch, queue, model, counts):
@@ -463,6 +476,7 @@ def test_the_books_close_whatever_the_model_does(monkeypatch, queue, model, coun
         assert children() == before
 
 
+@pytest.mark.fault("model-hangs")
 def test_a_model_that_hangs_meets_the_deadline(tmp_path, monkeypatch):
     monkeypatch.setenv("HANGING", str(tmp_path / "hanging"))
     middleware = ShadowMiddleware(
@@ -482,6 +496,55 @@ def test_a_model_that_hangs_meets_the_deadline(tmp_path, monkeypatch):
     counts = shadow.routes["POST /predict"]
     assert counts["shadow_timeout"] >= 1, "the second one may meet the pause before the next start"
     assert sum(counts.get(bucket, 0) for bucket in BUCKETS) == counts["eligible"] == 2
+    installation.close()
+
+
+@pytest.mark.fault("model-start")
+def test_while_a_model_is_imported_production_answers_and_afterwards_it_is_compared(tmp_path, monkeypatch):
+    go = tmp_path / "go"
+    (tmp_path / "late_model.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+        "def f(x): return {'sum': 3}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    middleware = ShadowMiddleware(
+        app,
+        targets="python:late_model:f",
+        routes="POST /predict",
+        prediction="out",
+        queue="inline:",
+        timeout_seconds=0.5,
+    )
+    installation = middleware._installation
+
+    def counts() -> dict[str, int]:
+        assert run(middleware, http_scope(headers=[JSON]), chunked(b"{}")).error is None
+        assert installation.drain(60)
+        return installation.statistics().shadows[0].routes["POST /predict"]
+
+    assert counts() == {"eligible": 1, "shadow_timeout": 1}
+    assert counts() == {"eligible": 2, "shadow_timeout": 2}
+    go.write_text("")
+    deadline = time.monotonic() + 60
+    while "compared" not in (last := counts()):
+        assert time.monotonic() < deadline, last
+    assert sum(last.get(bucket, 0) for bucket in BUCKETS) == last["eligible"]
+    installation.close()
+
+
+@pytest.mark.fault("model-start")
+def test_a_model_that_cannot_be_imported_costs_its_calls_and_no_start_of_the_app(tmp_path, monkeypatch):
+    (tmp_path / "no_model.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    middleware = ShadowMiddleware(
+        app, targets="python:no_model:f", routes="POST /predict", queue="inline:", timeout_seconds=60
+    )
+    for _ in range(2):
+        assert run(middleware, http_scope(headers=[JSON]), chunked(b"{}")).error is None
+        assert drain(60)
+    installation = middleware._installation
+    counts = installation.statistics().shadows[0].routes["POST /predict"]
+    assert counts == {"eligible": 2, "shadow_error": 2}
     installation.close()
 
 

@@ -115,6 +115,7 @@ def flaw_of(queue: Queue, bucket: str) -> str:
     return letter.flaw
 
 
+@pytest.mark.fault("sqs-claim")
 def test_a_missing_value_is_a_flaw(moto: Service):
     queue, bucket = moto.new_queue(receives=5), moto.new_bucket()
     asyncio.run(send(queue, [envelope(1, LARGE)], bucket=bucket))
@@ -123,6 +124,7 @@ def test_a_missing_value_is_a_flaw(moto: Service):
     assert flaw_of(queue, bucket) == f"its value is not in the bucket any more: {where}"
 
 
+@pytest.mark.fault("sqs-claim")
 @pytest.mark.parametrize("other", [b"", LARGE[:-1], LARGE + b"!"])
 def test_a_corrupt_value_is_a_flaw(moto: Service, other: bytes):
     queue, bucket = moto.new_queue(receives=5), moto.new_bucket()

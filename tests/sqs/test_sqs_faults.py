@@ -48,6 +48,7 @@ def ids(stub: StubSQS) -> list[str]:
     return [number_of(entry) for entry in stub.entries("SendMessageBatch")]
 
 
+@pytest.mark.fault("sqs-partial")
 def test_only_what_failed_is_sent_again(make_stub):
     stub = make_stub(Sending("InternalError", "RequestThrottled"))
     told = asyncio.run(send(stub, [envelope(number) for number in range(5)]))
@@ -89,6 +90,7 @@ def test_in_a_fifo_queue_nothing_overtakes_what_failed(make_stub):
     assert len({entry["MessageGroupId"] for entry in entries}) == 1
 
 
+@pytest.mark.fault("sqs-partial", "sqs-refuses")
 def test_whatever_happens_each_hears_once_and_what_is_told_is_true(make_stub):
     draw = random.Random(7)
     there: set[str] = set()
@@ -125,6 +127,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.fault("sqs-refuses")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_passes_costs_nothing(make_stub, fault, caplog):
     caplog.set_level(logging.INFO, "shadow_mw")
@@ -140,6 +143,7 @@ def test_a_fault_that_passes_costs_nothing(make_stub, fault, caplog):
     assert "secret" not in caplog.text
 
 
+@pytest.mark.fault("sqs-refuses")
 def test_a_fault_that_does_not_pass_is_queue_full_after_a_while(make_stub, caplog):
     stub = make_stub(lambda operation, request: (500, {}))
     told = asyncio.run(send(stub, [envelope(number) for number in range(50)], give_up_seconds=1.5))

@@ -19,6 +19,7 @@ from shadow_mw.queue_urls import sqs_address
 from shadow_mw.queues.sqs_inbox import SQSInbox
 
 
+@pytest.mark.fault("sqs-bytes")
 def test_any_bytes_get_through_and_nothing_is_left(service: Service):
     queue = service.new_queue()
     values = [b"", bytes(range(256)), b"\x00" * 1000, "\ud7ff\ufffe".encode(), os.urandom(5000), b"]]>&amp;"]
@@ -126,6 +127,7 @@ def test_a_fifo_queue_keeps_the_order_of_a_request_and_takes_nothing_twice(servi
     asyncio.run(main())
 
 
+@pytest.mark.fault("sqs-third")
 def test_the_third_delivery_is_to_the_dead_letters(service: Service):
     queue = service.new_queue(receives=2)
 
@@ -143,6 +145,7 @@ def test_the_third_delivery_is_to_the_dead_letters(service: Service):
     assert queue.counts() == (0, 0)
 
 
+@pytest.mark.fault("sqs-claim")
 @pytest.mark.parametrize("is_fifo", [False, True])
 def test_what_is_rejected_is_among_the_dead_letters_with_its_reason(service: Service, is_fifo: bool):
     queue = service.new_queue(receives=5, is_fifo=is_fifo)
@@ -202,6 +205,7 @@ def test_a_message_of_somebody_else_is_a_letter_that_can_be_rejected(service: Se
     assert set(dead["MessageAttributes"]) == {"shadow_mw_dead_reason", "shadow_mw_message_id"}
 
 
+@pytest.mark.fault("sqs-late")
 def test_the_heartbeat_keeps_a_letter_for_longer_than_the_queue_would(service: Service):
     queue = service.new_queue(visibility_seconds=4)
 

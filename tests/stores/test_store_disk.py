@@ -52,6 +52,7 @@ def write_until_refused(store: SegmentStore) -> list[str]:
     raise AssertionError("the disk never was full")
 
 
+@pytest.mark.fault("disk")
 def test_a_full_disk_loses_nothing_and_is_forgotten_once_there_is_room(
     make_store, folder: Path, mount: Mount
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_full_disk_stops_a_compaction_and_nothing_else(make_store, folder: Pat
     assert ids(folder) == kept
 
 
+@pytest.mark.fault("disk")
 def test_a_read_only_disk_is_a_store_error_and_can_be_read(make_store, folder: Path, mount: Mount) -> None:
     mount(folder)
     store = make_store()

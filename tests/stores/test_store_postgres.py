@@ -110,6 +110,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(store: PostgresStore, database: str
     assert rows(database, "SELECT * FROM tallies") == []
 
 
+@pytest.mark.fault("repeats")
 def test_a_comparison_that_comes_twice_is_kept_once(store: PostgresStore, database: str) -> None:
     store.write(comparisons("a", 3))
     store.write([*comparisons("a", 4), tally(eligible=4)])
@@ -173,6 +174,7 @@ def test_a_killed_worker_loses_at_most_its_batch_in_flight(
     assert all(size == int(batch.split(".")[1]) % 17 + 1 for batch, size in found.items())
 
 
+@pytest.mark.fault("store-away")
 def test_the_server_may_go_and_come_back(store: PostgresStore, database: str, cluster: Postgres) -> None:
     store.write([comparison("before")])
     cluster.stop()

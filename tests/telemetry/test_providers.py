@@ -194,6 +194,7 @@ def dead_port(request):
         yield listener.getsockname()[1]
 
 
+@pytest.mark.fault("collector-away")
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_a_dead_collector_holds_nobody_up(monkeypatch, dead_port, protocol):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{dead_port}")
@@ -220,6 +221,7 @@ def test_a_flush_that_is_late_says_so(monkeypatch):
         telemetry.shutdown(0.2)
 
 
+@pytest.mark.fault("collector-away")
 def test_a_process_ends_at_once_beside_a_dead_collector(dead_port):
     code = (
         "from shadow_mw.telemetry.providers import open_telemetry\n"

@@ -167,6 +167,7 @@ def test_no_more_is_taken_than_there_is_room_for(bench):
     assert one.books()["compared"] == 30
 
 
+@pytest.mark.fault("repeats", "kafka-worker-killed")
 @pytest.mark.usefixtures("no_exporters")
 @given(kills=st.lists(st.integers(0, 4), max_size=4), copies=st.lists(st.integers(1, 20), max_size=5))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -217,6 +218,7 @@ def test_a_shadow_that_is_down_for_a_while_pauses_and_costs_nothing(bench, caplo
     assert one.books() == {"eligible": 12, "compared": 12, "agree": 12}
 
 
+@pytest.mark.fault("store-away")
 def test_a_store_that_fails_for_a_while_loses_nothing_and_keeps_nothing_twice(bench, monkeypatch):
     failures = collections.deque(["before", "before", "after"])
     write = SegmentStore.write
@@ -239,6 +241,7 @@ def test_a_store_that_fails_for_a_while_loses_nothing_and_keeps_nothing_twice(be
     assert len(one.broker.acknowledged) == 5
 
 
+@pytest.mark.fault("poison")
 def test_what_cannot_be_opened_goes_to_the_dead_letters_with_a_reason(bench):
     with StubShadow(lambda asked: Reply(body=SAME)) as shadow:
         one = bench(shadow.url)
@@ -293,6 +296,7 @@ def test_a_worker_that_is_told_to_end_leaves_to_others_what_it_has_not_done(benc
     assert not one.broker.acknowledged
 
 
+@pytest.mark.fault("sqs-late", "kafka-rebalance")
 def test_what_another_worker_has_now_is_neither_recorded_nor_booked(bench):
     release, is_asked = threading.Event(), threading.Event()
 

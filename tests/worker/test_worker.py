@@ -97,6 +97,7 @@ def _status(status: int) -> Any:
     return lambda asked: Reply(status=status)
 
 
+@pytest.mark.fault("errors", "redirects", "garbage", "cuts", "garbles", "huge-answer", "header-flood")
 @pytest.mark.parametrize(
     ("answer", "bucket", "error_type"),
     [
@@ -130,6 +131,7 @@ def test_whatever_the_shadow_does_ends_in_one_bucket_with_a_reason(tmp_path, ans
     assert comparison.error or comparison.reason
 
 
+@pytest.mark.fault("refuses")
 def test_an_unreachable_shadow_opens_the_circuit_and_production_does_not_care(tmp_path):
     settings = {"breaker_failures": 3, "breaker_reset_seconds": 3600, "max_concurrency": 1}
     mirrored = Mirrored(app_answering(), CLOSED_PORT, **settings)
@@ -143,6 +145,7 @@ def test_an_unreachable_shadow_opens_the_circuit_and_production_does_not_care(tm
     assert tally == counts
 
 
+@pytest.mark.fault("hangs")
 def test_a_shadow_that_hangs_meets_the_deadline_of_the_whole_call(tmp_path):
     release = threading.Event()
 
@@ -159,6 +162,7 @@ def test_a_shadow_that_hangs_meets_the_deadline_of_the_whole_call(tmp_path):
     assert (comparison.outcome, comparison.verdict) == ("timeout", "none")
 
 
+@pytest.mark.fault("slow", "full")
 def test_a_full_queue_drops_the_newest_and_a_slow_shadow_starves_no_other():
     release = threading.Event()
 
@@ -179,6 +183,7 @@ def test_a_full_queue_drops_the_newest_and_a_slow_shadow_starves_no_other():
     assert healthy_counts["compared"] >= slow_counts["compared"]
 
 
+@pytest.mark.fault("slow")
 def test_the_pool_is_capped():
     release, lock = threading.Event(), threading.Lock()
     under_way, most = 0, 0
@@ -215,6 +220,7 @@ def test_where_production_fails_the_shadow_is_asked_all_the_same(tmp_path, mode,
     assert (comparison.outcome, comparison.verdict) == ("answered", "none")
 
 
+@pytest.mark.fault("raises")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_an_app_that_raises_is_a_production_error(mode):
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -227,6 +233,7 @@ def test_an_app_that_raises_is_a_production_error(mode):
         assert mirrored.counts() == {"eligible": 1, "production_error": 1}
 
 
+@pytest.mark.fault("large-upload")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_bodies_over_the_cap_are_counted_and_never_sent(mode):
     with StubShadow() as shadow:
@@ -236,6 +243,7 @@ def test_bodies_over_the_cap_are_counted_and_never_sent(mode):
         assert shadow.asked == []
 
 
+@pytest.mark.fault("streams")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_a_response_over_the_cap_is_counted(mode):
     with StubShadow() as shadow:
@@ -337,6 +345,7 @@ def test_a_proxy_in_the_environment_is_not_used(monkeypatch):
         assert mirrored.counts() == {"eligible": 1, "compared": 1, "agree": 1}
 
 
+@pytest.mark.fault("comparator-raises")
 def test_a_comparator_that_raises_still_leaves_a_record(tmp_path, monkeypatch):
     (tmp_path / "broken_comparator.py").write_text(
         "def judge(production, shadow):\n    raise KeyError('label')\n"
@@ -362,6 +371,7 @@ def test_prediction_and_features_are_taken_out_by_path(tmp_path):
     assert comparison.production_prediction == '{"y":1}'
 
 
+@pytest.mark.fault("disk", "store-away")
 def test_a_store_that_cannot_be_written_is_one_warning_and_counted_drops(tmp_path, caplog):
     (tmp_path / "store").write_text("a file where the folder should be")
     with StubShadow() as shadow:
@@ -382,6 +392,7 @@ def test_no_store_writes_nothing(tmp_path):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.fault("terminated")
 def test_what_is_left_at_the_deadline_of_a_stop_is_counted_as_lost(tmp_path):
     release = threading.Event()
 

@@ -133,6 +133,7 @@ def test_however_the_app_reads_the_shadow_gets_the_whole_body(way, framing):
         assert [asked.body for asked in shadow.asked] == [BODY]
 
 
+@pytest.mark.fault("half-read")
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize(
     "way",
@@ -174,6 +175,7 @@ def test_what_is_read_after_the_answer_changes_nothing(mode):
         assert shadow.asked == []
 
 
+@pytest.mark.fault("leaves-upload")
 def test_an_upload_that_breaks_off_is_not_mirrored():
     with StubShadow() as shadow:
         for make_input in (lambda body: NotingInput(body[:4]), lambda body: NotingInput(body, fails_at=0)):

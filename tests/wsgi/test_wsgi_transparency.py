@@ -54,6 +54,7 @@ def outcome(app: Any, plan: Plan, around: Any, environ: dict[str, Any], **server
     return seen, scripted.got, scripted.closes
 
 
+@pytest.mark.fault("odd-app")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
