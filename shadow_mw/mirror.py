@@ -84,6 +84,8 @@ class Mirror:
         """In sync mode, send the request half ahead, so that the shadow is asked beside production."""
         if not self.is_sync or capture.is_offered or capture.request_body.is_too_large:
             return
+        if capture.is_finished:
+            return  # the app has answered before it read: no second half would follow
         with self._guard:
             capture.is_offered = self._queue.offer(capture.request())
 

@@ -455,3 +455,19 @@ def test_a_worker_gives_a_sign_of_life_for_each_shadow(tmp_path):
         "a": ("closed", 3),
         "b": ("closed", 3),
     }
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_an_app_that_answers_before_it_reads_leaves_nothing_open(mode):
+    async def hasty(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"y": 1}'})
+        while (await receive()).get("more_body"):
+            pass
+
+    with StubShadow() as shadow:
+        mirrored = Mirrored(hasty, shadow.url, mode=mode)
+        mirrored.ask(times=3)
+        counts = mirrored.counts()
+    assert counts == {"request_incomplete": 3}
+    assert shadow.asked == []
