@@ -73,9 +73,10 @@ class Receivers:
             self._changed.notify_all()
 
     def taken(self, count: int) -> None:
-        """Hold so many less."""
+        """Hold so many less, and want no others in their place."""
         with self._changed:
             self._held -= count
+            self._wanted = max(self._wanted - count, 0)
 
     def stop(self) -> None:
         """Receive nothing more, and release what a call that is under way brings."""
