@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import http.client
+import os
 import subprocess
 import sys
 import threading
@@ -161,7 +162,7 @@ def test_patches_are_put_in_once_and_leave_nothing_behind():
     assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("shadow_mw")]
 
 
-def test_a_library_is_watched_that_is_imported_later():
+def test_a_library_is_watched_that_is_imported_later(tmp_path):
     code = (
         "import sys, pytest\n"
         "from shadow_mw.guard.engagement import PATCHES\n"
@@ -180,8 +181,15 @@ def test_a_library_is_watched_that_is_imported_later():
         "        c.execute(sqlalchemy.text('CREATE TABLE t (a)'))\n"
         "print(PATCHES)\n"
     )
+    root = str(Path(__file__).parents[2])
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "'urllib3.connectionpool'" in done.stdout
