@@ -61,17 +61,6 @@ def monitor_app(
     return app
 
 
-async def serve_monitor(app: ASGIApp, host: str, port: int) -> None:
-    """Serve the pages until cancelled; it ends within a second then.
-
-    Raises:
-        SettingsError: the address can't be listened at.
-        MissingExtraError: the extra `worker` is not installed.
-
-    """
-    await serve_at(monitor_listener(host, port), app)
-
-
 def monitor_listener(host: str, port: int) -> socket.socket:
     """A socket that listens for the pages, so that a wrong address is known before anything else is begun.
 

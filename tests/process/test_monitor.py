@@ -18,7 +18,7 @@ from anyio.from_thread import start_blocking_portal
 from anyio.lowlevel import checkpoint
 
 from shadow_mw.exceptions import MissingExtraError, SettingsError
-from shadow_mw.monitor import monitor_app, monitor_listener, serve_at, serve_monitor
+from shadow_mw.monitor import monitor_app, monitor_listener, serve_at
 from shadow_mw.snapshots import Latency, ShadowStatistics, Statistics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -248,7 +248,7 @@ def test_on_the_main_thread_signals_stay_the_processs_own(source):
     async def watch() -> None:
         before = handlers()
         async with anyio.create_task_group() as group:
-            group.start_soon(serve_monitor, source.app(), "127.0.0.1", port)
+            group.start_soon(serve_at, monitor_listener("127.0.0.1", port), source.app())
             await checkpoint()  # it listens with its first step
             answer = await anyio.to_thread.run_sync(ask, port, "/healthz")
             assert answer.status == 200
@@ -270,7 +270,7 @@ def test_cancelled_before_it_has_begun_it_ends(source):
 
 def test_a_taken_port_is_a_sentence_that_names_the_variable(port, source):
     with pytest.raises(SettingsError) as error:
-        anyio.run(serve_monitor, source.app(), "127.0.0.1", port)
+        anyio.run(serve_at, monitor_listener("127.0.0.1", port), source.app())
     assert str(error.value) == (
         f"SHADOW_WORKER_LISTEN: cannot listen at 127.0.0.1 port {port}: Address already in use"
     )
