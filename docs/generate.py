@@ -10,18 +10,28 @@ from guarantees_page import guarantees_page
 from pydantic import ByteSize
 
 from shadow_mw import exceptions, records
+from shadow_mw.bounds import BoundSettings
+from shadow_mw.configuration import Configuration
+from shadow_mw.mirroring import MirroringSettings
+from shadow_mw.privacy import PrivacySettings
 from shadow_mw.settings import Settings, variable
 
 HERE = Path(__file__).parent
 
 
 def settings_page() -> str:
-    """One row a variable."""
+    """A section a group of settings, and in it one row a variable."""
+    return _SETTINGS_HEAD + "".join(map(_group, _GROUPS)) + _SETTINGS_FOOT
+
+
+def _group(group: tuple[str, type[Configuration]]) -> str:
+    title, kind = group
     rows = [
         f"| `{variable(name)}` | {_default(field.get_default())} | {field.description} |"
-        for name, field in Settings.model_fields.items()
+        for name, field in kind.model_fields.items()
+        if name in inspect.get_annotations(kind)
     ]
-    return _SETTINGS_HEAD + "\n".join(rows) + "\n" + _SETTINGS_FOOT
+    return f"\n## {title}\n\n| variable | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def errors_page() -> str:
@@ -70,10 +80,14 @@ Every setting is an environment variable; each may also be given as a keyword in
 prefix, which wins: `app.add_middleware(ShadowMiddleware, sample_rate=0.1)`. A wrong value stops the app at its
 start with a sentence that names the variable and the mend. `shadow-mw check` prints what is in force and where
 each value came from. An empty variable counts as not set.
-
-| variable | default | meaning |
-|---|---|---|
 """
+
+_GROUPS = (
+    ("What is mirrored, compared and recorded", MirroringSettings),
+    ("Bounds", BoundSettings),
+    ("Privacy", PrivacySettings),
+    ("Deciding and showing", Settings),
+)
 
 _SETTINGS_FOOT = """
 Spans and metrics are set up by the standard `OTEL_*` variables and by nothing of ours: see

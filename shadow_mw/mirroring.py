@@ -6,9 +6,10 @@ import os
 from typing import Literal
 
 from pydantic import ByteSize, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shadow_mw.bounds import BoundSettings
 from shadow_mw.choices import parse_choices, strangers
+from shadow_mw.privacy import PrivacySettings
 from shadow_mw.queue_urls import is_broker
 from shadow_mw.records import Mode
 from shadow_mw.targets import Target
@@ -17,7 +18,6 @@ from shadow_mw.values import (
     ComparatorNames,
     Control,
     ListenAddress,
-    LowerNames,
     Names,
     Path,
     QueueName,
@@ -28,22 +28,11 @@ from shadow_mw.values import (
     Targets,
 )
 
-PREFIX = "SHADOW_"
 _DEFAULT_QUEUE = "process:" if os.name == "posix" else "inline:"
 
 
-class MirroringSettings(BaseSettings):
+class MirroringSettings(PrivacySettings, BoundSettings):
     """The settings that an app and its worker follow. Immutable."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        enable_decoding=False,
-        env_ignore_empty=True,
-        frozen=True,
-        extra="forbid",
-        arbitrary_types_allowed=True,
-        hide_input_in_errors=True,
-    )
 
     enabled: bool = Field(True, description="`0` turns mirroring off and leaves the line in the code.")
     targets: Targets = Field(
@@ -94,49 +83,11 @@ class MirroringSettings(BaseSettings):
         description="The S3 bucket for exchanges that are too large for a message of SQS. Not set: they are "
         "counted as `too_large`.",
     )
-    encryption_keys: str = Field(
-        "",
-        description="A file of keys with which exchanges are encrypted before they go to a broker "
-        "(AES-256-GCM): a line `id: base64 of 32 bytes` each. The first one encrypts, all of them decrypt. "
-        "Not set: they are not encrypted.",
-    )
     sample_rate: float = Field(
         1.0,
         ge=0.0,
         le=1.0,
         description="The share of predict calls to mirror, 0.0 to 1.0, decided by the request id.",
-    )
-    timeout_seconds: float = Field(
-        5.0, gt=0.0, le=3600.0, description="The deadline of one whole shadow call, in seconds."
-    )
-    max_concurrency: int = Field(
-        8, ge=1, le=1024, description="How many calls to one shadow may be under way at once."
-    )
-    replicas: int = Field(
-        1,
-        ge=1,
-        le=64,
-        description="How many processes a `python:` target runs in, each of which takes one call at a time.",
-    )
-    queue_size: int = Field(
-        1000,
-        ge=1,
-        description="How many exchanges may be held at once, waiting or being asked; the newest is dropped "
-        "and counted as `queue_full`.",
-    )
-    queue_bytes: Size = Field(
-        ByteSize(64 * 2**20), description="How many bytes of bodies may be held at once, as in `64MiB`."
-    )
-    max_body_bytes: Size = Field(
-        ByteSize(2**20),
-        description="The largest request or response body that is mirrored, and the largest answer taken "
-        "from a shadow; more is counted as `too_large`.",
-    )
-    breaker_failures: int = Field(
-        5, ge=1, description="How many failures in a row open the circuit of a shadow."
-    )
-    breaker_reset_seconds: float = Field(
-        30.0, gt=0.0, description="How long an open circuit stays open before one probe is let through."
     )
     prediction: Path = Field(
         "", description="JMESPath to the prediction inside a response body; empty is the whole body."
@@ -163,21 +114,6 @@ class MirroringSettings(BaseSettings):
         description="The slices of the traffic that are looked at one by one: `auto` (the scalar fields of "
         "the features), `none`, or JMESPaths into the features, as in `country=user.country, user.age`.",
     )
-    redact: LowerNames = Field(
-        ("password", "secret", "token", "api_key", "authorization"),
-        description="Keys whose values are replaced by `[redacted]` in records and spans, at any depth, "
-        "in upper or lower case.",
-    )
-    redact_request: LowerNames = Field(
-        (),
-        description="Keys whose values are replaced by `[redacted]` already in what shadows and brokers are "
-        "sent, at any depth of a JSON body, in upper or lower case. The shadow predicts without them.",
-    )
-    forward_headers: LowerNames = Field(
-        ("content-type", "content-encoding", "accept", "accept-language"),
-        description="Request headers that are sent on to the shadow. Credentials and cookies go only if "
-        "they are listed here.",
-    )
     request_id_header: str = Field(
         "X-Request-ID",
         pattern=r"^[A-Za-z0-9-]{1,64}$",
@@ -194,7 +130,6 @@ class MirroringSettings(BaseSettings):
     store_bytes: Size = Field(
         ByteSize(2**30), description="The size cap of the embedded store; its oldest records go first."
     )
-    retention_days: float = Field(30.0, gt=0.0, description="How many days records are kept.")
     production_version: str = Field(
         "",
         max_length=64,
@@ -208,32 +143,6 @@ class MirroringSettings(BaseSettings):
         "same",
         description="`same` shows both predictions in production's trace; `linked` gives the shadow's a "
         "trace of its own with a link.",
-    )
-    memory_bytes: Size | None = Field(
-        None,
-        description="The most memory that the mirror process may take for its data, as in `512MiB`; the "
-        "kernel keeps it (RLIMIT_DATA). Each process of a `python:` target has the same cap of its own, for "
-        "its resident memory too. Not set: no cap.",
-    )
-    sandbox: Literal["strict", "best-effort", "off"] = Field(
-        "best-effort",
-        description="What is taken from the processes of `python:` targets, network, writing and other "
-        "processes first: `best-effort` takes what the platform lets it take, `strict` does not ask the "
-        "model where a promise can't be kept, `off` takes nothing. See [the sandbox]"
-        "(python-shadows.md#the-sandbox).",
-    )
-    cpu_seconds_per_second: float | None = Field(
-        None,
-        gt=0.0,
-        le=64.0,
-        description="The most CPU that the mirror process may use, in cores: above it, it reads nothing more "
-        "until the average is right again. Not set: no cap, at the lowest priority all the same.",
-    )
-    drain_seconds: float = Field(
-        5.0,
-        ge=0.0,
-        le=300.0,
-        description="How long a stopping app may wait for shadows, records and spans that are under way.",
     )
     worker_listen: ListenAddress = Field(
         "",

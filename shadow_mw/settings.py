@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from shadow_mw.configuration import PREFIX
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.guard_variables import GUARD_VARIABLES
-from shadow_mw.mirroring import PREFIX, MirroringSettings
+from shadow_mw.mirroring import MirroringSettings
 from shadow_mw.queue_urls import KAFKA_PREFIX
 
 

@@ -1,0 +1,73 @@
+"""Settings of the bounds within which shadows are asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ByteSize, Field
+
+from shadow_mw.configuration import Configuration
+from shadow_mw.values import Size
+
+
+class BoundSettings(Configuration):
+    """How long, how many and how much: what a shadow may take at most. Immutable."""
+
+    timeout_seconds: float = Field(
+        5.0, gt=0.0, le=3600.0, description="The deadline of one whole shadow call, in seconds."
+    )
+    max_concurrency: int = Field(
+        8, ge=1, le=1024, description="How many calls to one shadow may be under way at once."
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many processes a `python:` target runs in, each of which takes one call at a time.",
+    )
+    queue_size: int = Field(
+        1000,
+        ge=1,
+        description="How many exchanges may be held at once, waiting or being asked; the newest is dropped "
+        "and counted as `queue_full`.",
+    )
+    queue_bytes: Size = Field(
+        ByteSize(64 * 2**20), description="How many bytes of bodies may be held at once, as in `64MiB`."
+    )
+    max_body_bytes: Size = Field(
+        ByteSize(2**20),
+        description="The largest request or response body that is mirrored, and the largest answer taken "
+        "from a shadow; more is counted as `too_large`.",
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="How many failures in a row open the circuit of a shadow."
+    )
+    breaker_reset_seconds: float = Field(
+        30.0, gt=0.0, description="How long an open circuit stays open before one probe is let through."
+    )
+    memory_bytes: Size | None = Field(
+        None,
+        description="The most memory that the mirror process may take for its data, as in `512MiB`; the "
+        "kernel keeps it (RLIMIT_DATA). Each process of a `python:` target has the same cap of its own, for "
+        "its resident memory too. Not set: no cap.",
+    )
+    cpu_seconds_per_second: float | None = Field(
+        None,
+        gt=0.0,
+        le=64.0,
+        description="The most CPU that the mirror process may use, in cores: above it, it reads nothing more "
+        "until the average is right again. Not set: no cap, at the lowest priority all the same.",
+    )
+    sandbox: Literal["strict", "best-effort", "off"] = Field(
+        "best-effort",
+        description="What is taken from the processes of `python:` targets, network, writing and other "
+        "processes first: `best-effort` takes what the platform lets it take, `strict` does not ask the "
+        "model where a promise can't be kept, `off` takes nothing. See [the sandbox]"
+        "(python-shadows.md#the-sandbox).",
+    )
+    drain_seconds: float = Field(
+        5.0,
+        ge=0.0,
+        le=300.0,
+        description="How long a stopping app may wait for shadows, records and spans that are under way.",
+    )
