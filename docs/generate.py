@@ -191,6 +191,8 @@ _FIELDS = {
     "production_prediction": "as above",
     "shadow_prediction": "as above",
     "truncated": "true when one of the three texts was cut",
+    "features_kept": "`full`, `hash` or `none`: what `SHADOW_CAPTURE` left of the features, segments among them",
+    "predictions_kept": "the same of both predictions, with their labels, scores and differences",
     "counts": "what was added since the last tally, by the words of the closed books and `agree`, `disagree`, "
     "`records_dropped`; zeros are left out",
 }

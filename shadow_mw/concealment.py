@@ -28,7 +28,7 @@ class Concealer:
     """
 
     def __init__(self, entries: Collection[str], *, max_body_bytes: int, key: str = "") -> None:
-        """Take entries as `Redactor` does, and the cap of a decoded body; without any nothing is looked at."""
+        """Take entries as `Redactor` does, and the cap of a decoded body; without entries it is idle."""
         self._is_idle = not entries
         self._redactor = Redactor(entries, key)
         self._max_body_bytes = max_body_bytes

@@ -68,8 +68,8 @@ def _parted(text: str) -> tuple[str, Fate]:
     name, fate = text[: equals[-1]].strip(), text[equals[-1] + 1 :].strip().lower()
     if not name or fate not in FATES:
         raise ValueError(
-            f"{text.strip()!r} does not say what happens: write KEY or PATH, then nothing or one of =mask, =hash "
-            "and =drop, as in user.email=hash"
+            f"{text.strip()!r} does not say what happens: write KEY or PATH, then nothing or =mask, =hash or "
+            "=drop, as in user.email=hash"
         )
     return name, fate
 

@@ -39,9 +39,9 @@ _Found: TypeAlias = "Place | list[_Found] | None"
 
 
 class Path:
-    """A JMESPath that denotes places: fields, indices, slices, `[*]`, `.*`, flattening and filters. Immutable.
+    """A JMESPath that denotes places: fields, indices, slices, `[*]`, `.*`, flattening and filters.
 
-    A field that holds null is a place; one that is not there is none.
+    Immutable. A field that holds null is a place; one that is not there is none.
     """
 
     def __init__(self, expression: str) -> None:

@@ -15,9 +15,10 @@ _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 class Redactor:
-    """Masks, hashes or drops values of a JSON value, by their keys at any depth or by paths. Immutable, thread-safe.
+    """Masks, hashes or drops what is in a JSON value, by keys at any depth or by paths.
 
-    Keys are matched whole, in upper or lower case. What stands inside a string is not looked at. Where two
+    Immutable, thread-safe. Keys are matched whole, in upper or lower case. What stands inside a string is
+    not looked at. Where two
     entries say something of one value, `drop` counts before `mask`, and that before `hash`; what happens to
     an object or list happens to all that is in it. What is dropped from a list leaves null in its place.
     Where a path can't be followed, as a filter that fails, the whole value is masked.

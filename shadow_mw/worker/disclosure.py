@@ -82,9 +82,8 @@ class Disclosure:
 
     def _redacted(self, comparison: Comparison, features: Side, production: Side, shadow: Side) -> Comparison:
         """With what the redacted predictions say of labels, scores and places."""
-        facts = self._facts(
-            comparison, Pair(production.shown, shadow.shown, features.shown, comparison.route)
-        )
+        pair = Pair(production.shown, shadow.shown, features.shown, comparison.route)
+        facts = self._facts(comparison, pair)
         return msgspec.structs.replace(
             comparison,
             production_label=facts.production_label,
