@@ -94,6 +94,7 @@ def test_half_a_line_that_a_killed_process_left_goes_too(make_store: Any, folder
     assert len(ids(folder)) == 21
 
 
+@pytest.mark.fault("purge")
 def test_beside_a_writer_and_a_reader_nothing_else_is_lost(make_store: Any, folder: Path) -> None:
     store = make_store()
     store.write(records())
@@ -140,6 +141,7 @@ def test_a_writer_that_is_silent_is_left_alone_and_that_is_said(
     assert len(ids(folder)) == 22
 
 
+@pytest.mark.fault("purge")
 def test_a_purge_that_was_killed_is_finished_or_undone_by_the_next(
     make_store: Any, folder: Path, monkeypatch: Any
 ) -> None:

@@ -60,7 +60,8 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             for line in segment.read_bytes().splitlines()
             if b'"comparison"' in line[:40]
         ]
-        return msgspec.json.decode(lines[-1], type=Comparison), spans
+        found = [msgspec.json.decode(line, type=Comparison) for line in lines]
+        return max(found, key=lambda one: one.ts_us), spans
 
     return ask
 
