@@ -73,7 +73,7 @@ def _without_digits(value: Any) -> Any:
     return "hmac:" if isinstance(value, str) and value.startswith("hmac:") else value
 
 
-def test_a_hash_is_what_anybody_with_the_key_computes_and_equal_for_equal_values() -> None:
+def test_a_hash_is_what_anybody_with_the_key_computes() -> None:
     digest = hmac.new(KEY.encode(), b'"a@b"', hashlib.sha256).hexdigest()
     assert hidden("email=hash", {"email": "a@b"}) == {"email": f"hmac:{digest[:16]}"}
     assert hidden("x=hash", {"x": {"b": 1, "a": 2.0}}) == hidden("x=hash", {"x": {"a": 2, "b": 1.0}})
@@ -173,9 +173,7 @@ def leaves(value: Any) -> Any:
 
 @given(path=paths, value=values, data=st.data())
 @settings(deadline=None, max_examples=200)
-def test_no_value_that_jmespath_finds_survives_and_what_it_does_not_find_does(
-    path: str, value: Any, data: Any
-) -> None:
+def test_no_value_that_jmespath_finds_survives(path: str, value: Any, data: Any) -> None:
     """Each leaf of the value is made one of its kind first, so that it is known where it went."""
     marked = numbered(value)
     expected = {leaf for leaf in found_by(path, marked) if leaf is not None}
