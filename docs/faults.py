@@ -110,6 +110,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "nothing keeps it from that unless its server has the [guard](guard.md), which stops or records it; your callers' requests to that server go on as before",
         ),
         Fault("flaps", "It comes and goes", "one probe at a time, whatever else is under way"),
+        Fault(
+            "shadow-reaches-out",
+            "Its server connects to a database, the internet or a cloud's metadata",
+            "on Kubernetes the policies of the [example](isolation.md) let it reach nobody, which was checked by their meaning and not on a cluster",
+        ),
     ),
     "The caller and the app": (
         Fault("full", "More comes than the shadow can take", "`queue_full`: the newest is dropped"),
@@ -190,6 +195,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "another one is started; what it had is `worker_lost`",
         ),
         Fault("mirror-frozen", "The mirror process is stopped", "`queue_full`, until it goes on"),
+        Fault(
+            "sidecar-ends",
+            "A worker beside production in its pod crashes again and again",
+            "the [example](isolation.md#sidecar-or-kafka)'s container goes on and starts another, so that Kubernetes keeps sending callers to production",
+        ),
         Fault(
             "mirror-memory",
             "The mirror process is short of memory",
