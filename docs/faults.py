@@ -233,6 +233,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "one warning; records are dropped and counted as `records_dropped`, and kept again once there is room",
         ),
         Fault(
+            "store-damaged",
+            "Files of the embedded store are damaged, or were altered",
+            "lines that hold no record are left out; `shadow-mw doctor` names what is damaged, and nothing outside of the store is deleted for what a journal says",
+        ),
+        Fault(
             "store-away",
             "The database goes away and comes back",
             "what is written meanwhile is dropped and counted, or waited for behind a broker; nothing is in it twice",

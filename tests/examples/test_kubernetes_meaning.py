@@ -1,4 +1,4 @@
-"""What the files of examples/kubernetes mean: who reaches whom, what selects what, what each variable says."""
+"""What the files of examples/kubernetes mean: who reaches whom, what selects what, what variables say."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_the_shadows_proxy_knows_nobody():
     for found in of_kind("Sidecar"):
         assert found["spec"]["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
         assert not any(
-            host.startswith("*/") or host.endswith("/*") and host != "~/*"
+            host.startswith("*/") or (host.endswith("/*") and host != "~/*")
             for egress in found["spec"]["egress"]
             for host in egress["hosts"]
         )

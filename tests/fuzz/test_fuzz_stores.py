@@ -1,4 +1,4 @@
-"""A store whose files were damaged: the doctor says it, reading goes on, and nothing outside of it is touched."""
+"""A store with damaged files: the doctor says it, reading goes on, nothing outside of it is touched."""
 
 from __future__ import annotations
 
