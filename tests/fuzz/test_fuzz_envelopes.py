@@ -9,7 +9,7 @@ import struct
 import msgspec
 import pytest
 from fuzz_material import json_values, mutated, odd, texts
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from memory_broker import exchange
 
@@ -60,7 +60,7 @@ def opens_or_refuses(envelope: Envelope) -> None:
 
 
 @pytest.mark.fault("poison")
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(headers, st.one_of(st.binary(max_size=80), mutated(PLAIN.value), mutated(SEALED.value)), texts)
 @example({**SEALED.headers, "ce_id": "\ud800"}, SEALED.value, "")
 @example({"ce_type": "shadow_mw.exchange.v1"}, DEEP, "")
@@ -71,7 +71,7 @@ def test_any_envelope_is_opened_or_refused(headers: dict[str, str], value: bytes
 
 
 @pytest.mark.fault("poison")
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(texts | st.just("ce_type"), st.none() | st.binary(max_size=20) | texts), max_size=4),
     st.none() | st.binary(max_size=40) | texts,
@@ -86,7 +86,7 @@ PARCEL = sqs_envelope.encode(SEALED).body
 
 
 @pytest.mark.fault("poison")
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(
     st.one_of(
         odd,
@@ -113,7 +113,7 @@ FRAMES = encode(exchange(), 1) + encode(COUNTS, 2)
 
 @pytest.mark.parametrize(("kind", "sent"), [(ToWorker, FRAMES), (FromModel, encode(Predicted(b"1"), 1))])
 def test_any_bytes_on_a_socket_are_frames_or_refused(kind: object, sent: bytes) -> None:
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
     @given(st.one_of(st.binary(max_size=60), mutated(sent)), st.integers(1, 50))
     @example(_HEAD.pack(1, len(DEEP), 0) + DEEP, 1 << 20)
     def run(data: bytes, step: int) -> None:
@@ -126,7 +126,7 @@ def test_any_bytes_on_a_socket_are_frames_or_refused(kind: object, sent: bytes) 
     run()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     st.one_of(st.binary(max_size=200), mutated(b"k: " + b"QUFB" * 10 + b"QUE=\n# more\nnew: " + b"QUFB" * 11))
 )

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from fuzz_material import json_values, mutated, odd
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shadow_mw.exceptions import PayloadError, ShadowAnswerTooLarge, ShadowProtocolError
@@ -49,7 +49,7 @@ grammar = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.one_of(grammar, odd))
 @example("(" * 5000)
 @example("`" + "[" * 100_000 + "`")
@@ -61,7 +61,7 @@ def test_any_text_is_a_path_or_refused_with_a_sentence(text: str) -> None:
         parse_segments(text[:300])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.one_of(st.sampled_from(PATHS), grammar), json_values)
 def test_any_path_in_any_value_finds_something_or_tells_why_not(path: str, value: object) -> None:
     try:
@@ -82,7 +82,7 @@ _types = st.sampled_from(
 _encodings = st.sampled_from([b"", b"gzip", b"deflate", b"br", b"\xff", b"gzip, gzip"])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(
     st.one_of(
         st.binary(max_size=60),
@@ -106,7 +106,7 @@ ANSWER = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
 @given(
     st.one_of(mutated(ANSWER), mutated(CHUNKED), st.binary(max_size=60)), st.integers(1, 40), st.booleans()
 )

@@ -79,7 +79,7 @@ def mirroring(offered):
         yield ShadowMiddleware(echo, **TERMS)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     headers=headers,
     path=odd,
@@ -95,6 +95,7 @@ def test_whatever_an_asgi_request_says_it_is_answered_as_without_the_mirror(
         assert run(mirroring, scope, chunked(body)) == run(echo, dict(scope), chunked(body))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(header_values)
 def test_no_request_id_leaves_its_alphabet(value: bytes) -> None:
     text = value.decode("latin-1")
@@ -136,7 +137,7 @@ def wsgi_mirroring():
         yield ShadowWSGIMiddleware(wsgi_echo, **TERMS)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     path=latin | odd,
     more=st.dictionaries(
@@ -168,6 +169,7 @@ def test_whatever_a_wsgi_environ_says_it_is_answered_as_without_the_mirror(wsgi_
         assert served(wsgi_mirroring, dict(environ), body) == served(wsgi_echo, dict(environ), body)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(latin, latin, latin)
 def test_the_path_of_any_environ_can_be_sent_to_a_shadow(path: str, raw: str, query: str) -> None:
     environ = {"PATH_INFO": "/" + path, "RAW_URI": raw, "QUERY_STRING": query}
@@ -217,6 +219,7 @@ def test_what_is_taken_of_a_request_is_plain_whatever_it_says(mirroring) -> None
     )
     route = parse_route("POST /predict")
 
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(headers, latin, latin)
     def run_one(fields, path, query):
         taken = Head(terms, 1, route, path, query, fields).request(0, b"", ("", ""))

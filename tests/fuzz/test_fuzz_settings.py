@@ -6,7 +6,7 @@ import re
 
 import pytest
 from fuzz_material import ODD_TEXTS, odd
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shadow_mw.exceptions import SettingsError
@@ -98,7 +98,7 @@ def said_of(given_texts: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_any_text_is_valid_or_refused_by_the_name_of_its_variable(field: str) -> None:
-    @settings(deadline=None, max_examples=8)
+    @settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
     @given(values.filter(_is_environment))
     def run(value: str) -> None:
         said = said_of({field: value})
@@ -136,7 +136,7 @@ def test_a_password_with_commas_and_quotes_is_not_told_in_part() -> None:
 
 @pytest.mark.parametrize("name", GUARD_VARIABLES)
 def test_any_text_for_the_guard_is_valid_or_refused_by_its_name(name: str) -> None:
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
     @given(
         st.one_of(values, st.sampled_from(["host:1", "/tmp", "host:x", "[::1", "a:b:c"])).filter(
             _is_environment
