@@ -1,4 +1,4 @@
-"""Links that leave `docs/` lead to the repository, whose address is in SHADOW_MW_SOURCE; without it they are text."""
+"""Links that leave `docs/` lead to the repository at SHADOW_MW_SOURCE; without it they are text."""
 
 from __future__ import annotations
 

@@ -17,7 +17,17 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # The rooms whose tests need no server that `.ci/run` would have to install, and that touch every dependency.
 ROOMS = [
     f"tests/{room}"
-    for room in ("breaker", "compare", "payload", "requests", "settings", "shadows", "stores", "telemetry", "worker")
+    for room in (
+        "breaker",
+        "compare",
+        "payload",
+        "requests",
+        "settings",
+        "shadows",
+        "stores",
+        "telemetry",
+        "worker",
+    )
 ]
 
 
@@ -65,7 +75,9 @@ def docs(session: nox.Session) -> None:
     """Build the documentation in `site/`, where a warning is an error."""
     session.chdir(ROOT)
     session.install("-e", ".[docs]")
-    session.run("mkdocs", "build", "--strict", "--config-file", ".ci/mkdocs.yml", "--site-dir", str(ROOT / "site"))
+    session.run(
+        "mkdocs", "build", "--strict", "--config-file", ".ci/mkdocs.yml", "--site-dir", str(ROOT / "site")
+    )
 
 
 @nox.session
@@ -79,6 +91,14 @@ def sbom(session: nox.Session) -> None:
     session.run("python", "-m", "venv", tool, silent=True)
     session.run(f"{tool}/bin/pip", "install", "-q", "cyclonedx-bom>=5", external=True)
     session.run(
-        f"{tool}/bin/cyclonedx-py", "environment", python, "--pyproject", "pyproject.toml",
-        "--output-format", "JSON", "--output-file", "dist/sbom.cdx.json", external=True,
+        f"{tool}/bin/cyclonedx-py",
+        "environment",
+        python,
+        "--pyproject",
+        "pyproject.toml",
+        "--output-format",
+        "JSON",
+        "--output-file",
+        "dist/sbom.cdx.json",
+        external=True,
     )  # fmt: skip  the command reads as it is typed

@@ -92,7 +92,14 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
 def test_the_archive_holds_what_one_needs_to_build_and_test(built):
     with tarfile.open(built / f"{NAME}.tar.gz") as archive:
         held = set(archive.getnames())
-    for path in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "tests/conftest.py", "docs/design.md"):
+    for path in (
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "tests/conftest.py",
+        "docs/design.md",
+    ):
         assert f"{NAME}/{path}" in held
     assert not [name for name in held if "/.venv" in name or "__pycache__" in name or "/.shadow" in name]
 
@@ -108,7 +115,11 @@ def test_what_is_installed_is_whole(installed, tmp_path):
 def test_a_mirrored_app_runs_on_it(installed, tmp_path):
     """Production answers, a shadow is asked, and the report has the comparison."""
     tmp_path.joinpath("mirrored.py").write_text(MIRRORED)
-    settings = {"SHADOW_ROUTES": "POST /predict", "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
+    settings = {
+        "SHADOW_ROUTES": "POST /predict",
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
     run(installed, "mirrored.py", cwd=tmp_path, env=clean | settings)
     report = run(installed.with_name("shadow-mw"), "report", "--json", cwd=tmp_path, env=clean)
@@ -119,8 +130,15 @@ def test_the_bill_of_materials_names_what_is_pulled_in(installed, tmp_path):
     bill = tmp_path / "sbom.cdx.json"
     tool = Path(sys.executable).with_name("cyclonedx-py")
     run(
-        tool, "environment", installed, "--pyproject", ROOT / "pyproject.toml",
-        "--output-format", "JSON", "--output-file", bill,
+        tool,
+        "environment",
+        installed,
+        "--pyproject",
+        ROOT / "pyproject.toml",
+        "--output-format",
+        "JSON",
+        "--output-file",
+        bill,
     )  # fmt: skip  the command reads as it is typed
     listed = json.loads(bill.read_text())
     assert listed["bomFormat"] == "CycloneDX"

@@ -55,7 +55,9 @@ def test_workflows_and_contributors_use_verbs_that_there_are():
 
 
 def test_each_python_that_we_claim_is_tested():
-    claimed = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
+    claimed = re.findall(
+        r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text()
+    )
     workflow = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text())
     assert workflow["jobs"]["tests"]["strategy"]["matrix"]["python"] == claimed
     assert f"PYTHONS = {claimed}".replace("'", '"') in (ROOT / ".ci" / "noxfile.py").read_text()
