@@ -25,6 +25,7 @@ from shadow_mw.records import (
 from shadow_mw.redaction import Redactor
 
 _ERROR_CHARS = 300
+_UNSEEN = "the prediction could not be captured: the server sent the body by itself, or it has no JSON"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +151,7 @@ class Judge:
         if response.failure:
             return Side()
         if not response.is_body_captured:
-            return Side(error="the server sent production's body by itself, so it could not be captured")
+            return Side(error=_UNSEEN)
         expression = "" if response.is_prediction else self._prediction
         return self._read(response.body, response.headers, expression)
 
