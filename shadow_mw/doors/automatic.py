@@ -7,9 +7,11 @@ of its own, or stands behind another door, is left to that.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from types import MappingProxyType, ModuleType
 from typing import Any, TypeAlias
 
@@ -21,6 +23,7 @@ from shadow_mw.wsgi import ShadowWSGIMiddleware
 
 _guard = Guard("mirroring an app without a line in its code")
 _shared = SharedInstallation()
+_is_inside: ContextVar[bool] = ContextVar("shadow_mw.is_inside", default=False)
 _Method: TypeAlias = Callable[..., Any]
 #: What was put in the place of a method, with where it is and the method: all that `unhook` needs.
 _replaced: dict[tuple[type, str], _Method] = {}
@@ -36,6 +39,15 @@ class AutomaticMiddleware(ShadowMiddleware):
         self.app = app
         self._installation = _shared.get()
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one scope; a WSGI app that is mounted in an ASGI app can't see the mark in the scope."""
+        token = _is_inside.set(True)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with contextlib.suppress(ValueError):  # whoever drives us has changed the context meanwhile
+                _is_inside.reset(token)
+
 
 class AutomaticWSGIMiddleware(ShadowWSGIMiddleware):
     """The WSGI door that needs no line. Immutable, thread-safe, fork-safe."""
@@ -46,6 +58,11 @@ class AutomaticWSGIMiddleware(ShadowWSGIMiddleware):
         """Stand in front of `app` with the mirror that all automatic doors of the process share."""
         self.app = app
         self._installation = _shared.get()
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """Serve one request, unless an ASGI app with a door does."""
+        serve = self.app if _is_inside.get() else super().__call__
+        return serve(environ, start_response)
 
 
 def hook(module: ModuleType) -> None:

@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from shadow_mw.doors.automatic import hook_all, unhook_all
 
 
-class ShadowInstrumentor(BaseInstrumentor):
+class ShadowInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # a base without types
     """Puts a door in front of every app of the process, by the `SHADOW_*` variables.
 
     `opentelemetry-instrument` finds it by itself; `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=shadow_mw` keeps it

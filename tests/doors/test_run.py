@@ -78,6 +78,13 @@ def test_an_app_that_is_mounted_in_another_is_not_mirrored_twice(start):
     assert sorted(record["route"] for record in records) == ["POST /inner/predict", "POST /predict"]
 
 
+def test_a_flask_app_at_the_root_of_an_asgi_app_is_not_mirrored_twice(start):
+    server = start(*RUN, *UVICORN, "door_mounted_flask:app")
+    assert b'{"y":6}' in server.send(post(b'{"x": [1, 2, 3]}', "", CLOSE))
+    server.stop()
+    assert closed_books(server)[1] == {"eligible": 1, "compared": 1, "agree": 1}
+
+
 def test_what_a_reloader_starts_is_mirrored_too(start):
     server = start(*RUN, *UVICORN, "door_fastapi:app", "--reload", "--reload-dir", str(HERE))
     answers(server)
