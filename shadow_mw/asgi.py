@@ -12,7 +12,7 @@ from shadow_mw.boundary import Guard
 from shadow_mw.capture import Capture
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
-from shadow_mw.nesting import DOOR, is_anothers, mark_of
+from shadow_mw.nesting import nesting
 from shadow_mw.telemetry.context import current_parent
 from shadow_mw.wire import address_of, quoted_path
 
@@ -149,13 +149,12 @@ class _Tee:
 
 def _admit(mirror: Mirror, scope: Scope, *, is_automatic: bool) -> Capture | None:
     with _guard:
-        mark = scope.get(DOOR)
-        if mark is not None and is_anothers(mark, is_automatic=is_automatic):
+        if nesting.is_needed and nesting.is_anothers(scope, is_automatic=is_automatic):
             return None
         path = _app_path(scope["path"], scope.get("root_path", ""))
         route = mirror.find(scope["method"], path)
-        # In the very scope, not in a copy: what stands before us looks into it afterwards.
-        scope[DOOR] = mark_of(is_automatic=is_automatic, is_predict_call=route is not None)
+        if nesting.is_needed:
+            nesting.mark(scope, is_automatic=is_automatic, is_predict_call=route is not None)
         if route is None:
             return None
         query = scope.get("query_string", b"").decode("latin-1")

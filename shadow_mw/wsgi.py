@@ -19,7 +19,7 @@ from shadow_mw.environ import (
 )
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
-from shadow_mw.nesting import DOOR, is_anothers, mark_of
+from shadow_mw.nesting import nesting
 from shadow_mw.records import Headers
 from shadow_mw.telemetry.context import server_parent
 from shadow_mw.wire import READING_HEADERS
@@ -259,11 +259,11 @@ class _SizedBody(_Body):
 
 def _admit(mirror: Mirror, environ: WSGIEnvironment, *, is_automatic: bool) -> Capture | None:
     with _guard:
-        mark = environ.get(DOOR)
-        if mark is not None and is_anothers(mark, is_automatic=is_automatic):
+        if nesting.is_needed and nesting.is_anothers(environ, is_automatic=is_automatic):
             return None
         route = mirror.find(environ.get("REQUEST_METHOD", ""), path_of(environ))
-        environ[DOOR] = mark_of(is_automatic=is_automatic, is_predict_call=route is not None)
+        if nesting.is_needed:
+            nesting.mark(environ, is_automatic=is_automatic, is_predict_call=route is not None)
         if route is None:
             return None
         query = environ.get("QUERY_STRING", "")

@@ -19,6 +19,7 @@ from shadow_mw.asgi import ShadowMiddleware
 from shadow_mw.boundary import Guard
 from shadow_mw.doors.lines import has_listed_line
 from shadow_mw.doors.shared import SharedInstallation
+from shadow_mw.nesting import nesting
 from shadow_mw.wsgi import ShadowWSGIMiddleware
 
 _guard = Guard("mirroring an app without a line in its code")
@@ -67,6 +68,7 @@ class AutomaticWSGIMiddleware(ShadowWSGIMiddleware):
 
 def hook(module: ModuleType) -> None:
     """See to it that the apps of a framework, whose module this is, get a door. Idempotent."""
+    nesting.is_needed = True
     for name, method, make in HOOKS[module.__name__]:
         kind = getattr(module, name)
         original = vars(kind).get(method)
@@ -84,6 +86,7 @@ def hook_all() -> None:
     """
     import wrapt
 
+    nesting.is_needed = True
     for name in HOOKS:
         wrapt.register_post_import_hook(_hook_safely, name)
 
@@ -93,11 +96,13 @@ def unhook_all() -> None:
     for (kind, method), original in _replaced.items():
         setattr(kind, method, original)
     _replaced.clear()
+    nesting.is_needed = False
 
 
 def _hook_safely(module: ModuleType) -> None:
     with _guard:
-        hook(module)
+        if nesting.is_needed:  # else it was unhooked before this framework was imported
+            hook(module)
 
 
 def _building(original: _Method) -> _Method:
@@ -105,7 +110,7 @@ def _building(original: _Method) -> _Method:
 
     def build_middleware_stack(app: Any) -> Any:
         with _guard:
-            if _shared.get() is not None and not has_listed_line(app):
+            if not has_listed_line(app) and _shared.get() is not None:
                 middleware = sys.modules["starlette.middleware"].Middleware
                 app.user_middleware.insert(0, middleware(AutomaticMiddleware))
         return original(app)

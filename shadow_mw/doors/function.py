@@ -131,20 +131,22 @@ class _Mirrored:
         """A call that is about to be made; never raises."""
         call = _Call(self)
         with _guard:
-            given = self._arguments.given(args, kwargs)
-            call.identify(self._identity(given))
+            call.identify(self._identity(args, kwargs))
             capture = self._admit()
             if capture is not None:
                 call.capture = capture
-                self._take(capture, given)
+                self._take(capture, self._arguments.given(args, kwargs))
         return call
 
     def finish(self, capture: Capture) -> None:
         self._mirror.finish(capture)
 
-    def _identity(self, given: dict[str, Any]) -> str:
-        named = str(given.get(self._request_id_from, ""))
-        return accepted_request_id(named) or accepted_request_id(request_id.get()) or uuid7()
+    def _identity(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        named = None
+        if self._request_id_from:
+            given = self._arguments.given(args, kwargs)
+            named = accepted_request_id(str(given.get(self._request_id_from, "")))
+        return named or accepted_request_id(request_id.get()) or uuid7()
 
     def _admit(self) -> Capture | None:
         fields = [(self._id_header, request_id.get().encode()), _JSON]

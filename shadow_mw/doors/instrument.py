@@ -84,8 +84,6 @@ def _refuse(app: Any) -> None:
         raise UsageError(
             f"{type(app).__name__} is a router and no app of its own: give the app that includes it"
         )
-    if not callable(app):
-        raise UsageError(f"{_shown(app)} is no app, for it can't be called: {_MEND}")
 
 
 def _names(app: Any) -> set[str]:
@@ -100,10 +98,10 @@ def _interface(app: Any) -> Literal["asgi", "wsgi"]:
         UsageError: neither.
 
     """
-    count, is_async = (
-        _required(app),
-        inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__),
-    )
+    if not callable(app):
+        raise UsageError(f"{_shown(app)} is no app, for it can't be called: {_MEND}")
+    count = _required(app)
+    is_async = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__)
     if count == 3:
         return "asgi"
     if count == 2 and not is_async:

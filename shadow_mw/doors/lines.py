@@ -24,7 +24,7 @@ def has_line(app: Any) -> bool:
 
 def has_listed_line(app: Any) -> bool:
     """True where one of the app's own list of middlewares is a door of ours."""
-    listed = [vars(app).get(name) for name in _LISTS] if hasattr(app, "__dict__") else []
+    listed = [getattr(app, name, None) for name in _LISTS]
     entries = [entry for one in listed if isinstance(one, list | tuple) for entry in one]
     return any(isinstance(kind, type) and issubclass(kind, _DOORS) for kind in map(_class_of, entries))
 
