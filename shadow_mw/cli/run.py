@@ -25,6 +25,7 @@ _COMMAND = "_SHADOW_MW_RUN"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments: all that follows belongs to the command that is started."""
+    parser.usage = "shadow-mw run [-h] COMMAND …"
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,

@@ -122,12 +122,17 @@ def _serving_asgi(original: _Method) -> _Method:
     """An ASGI app's own call, behind a door."""
 
     async def serve(app: Any, scope: Any, receive: Any, send: Any) -> Any:
-        bare = functools.partial(original, app)
-        if has_listed_line(app):
-            return await bare(scope, receive, send)
-        return await AutomaticMiddleware(bare)(scope, receive, send)
+        return await _asgi_door(app, functools.partial(original, app))(scope, receive, send)
 
     return serve
+
+
+def _asgi_door(app: Any, bare: _Method) -> _Method:
+    """What serves in the place of `bare`, which is the app's own call."""
+    with _guard:
+        if not has_listed_line(app):
+            return AutomaticMiddleware(bare)
+    return bare
 
 
 def _serving_wsgi(original: _Method) -> _Method:

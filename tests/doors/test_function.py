@@ -513,3 +513,43 @@ def test_a_script_that_ends_at_once_loses_nothing(tmp_path, queue):
         assert time.monotonic() < deadline, (counts, done.stderr)
         time.sleep(0.05)  # another process gives no event to wait for
     assert counts == {"eligible": 20, "compared": 20, "agree": 20}
+
+
+TYPED = """
+import shadow_mw
+
+def candidate(x: int) -> int: return x
+
+@shadow_mw.shadow(candidate, compare="close")
+def predict(x: int) -> int: return x
+
+@shadow_mw.shadow({"a": candidate, "b": "http://a/b"})
+async def later(x: int, *, y: str = "") -> float: return x
+
+class Model:
+    @shadow_mw.shadow(candidate)
+    def predict(self, x: int) -> int: return x
+
+async def right() -> float: return predict(1) + Model().predict(x=1) + await later(1, y="")
+predict("x")
+Model().predict()
+shadow_mw.shadow(candidate, sample_rat=1)
+"""
+
+
+def test_a_type_checker_sees_the_functions_own_signature(tmp_path):
+    (tmp_path / "typed.py").write_text(TYPED)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(tmp_path / "typed.py")],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    found = [
+        (int(line.split(":")[1]), line.rpartition("[")[2])
+        for line in done.stdout.splitlines()
+        if ": error:" in line
+    ]
+    assert found == [(17, "arg-type]"), (18, "call-arg]"), (19, "call-arg]")], done.stdout

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from server_process import PORT, Server, post
 
+from shadow_mw.doors.automatic import HOOKS
+from shadow_mw.doors.autoload import sitecustomize
 from shadow_mw.records import BUCKETS
 
 HERE = Path(__file__).parent
@@ -183,6 +185,10 @@ def test_a_python_without_the_package_says_so_once_and_runs(tmp_path):
     assert done.stdout.split() == ["1", "2"]
     assert done.stderr.count("nothing is mirrored") == 1
     assert "install shadow-mw in its environment" in done.stderr
+
+
+def test_the_command_and_opentelemetry_hook_the_same_frameworks():
+    assert set(sitecustomize._MODULES) == set(HOOKS)
 
 
 def test_a_python_without_frameworks_imports_nothing_of_ours():
