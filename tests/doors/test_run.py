@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from server_process import PORT, Server, post
 
-from shadow_mw.doors.automatic import HOOKS
 from shadow_mw.doors.autoload import sitecustomize
+from shadow_mw.doors.automatic import HOOKS
 from shadow_mw.records import BUCKETS
 
 HERE = Path(__file__).parent
