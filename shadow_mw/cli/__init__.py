@@ -23,6 +23,7 @@ _COMMANDS = (
     "run",
     "check",
     "compact",
+    "purge",
     "doctor",
     "worker",
     "replay",
