@@ -16,18 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # The rooms whose tests need no server that `.ci/run` would have to install, and that touch every dependency.
 ROOMS = [
-    f"tests/{room}"
-    for room in (
-        "breaker",
-        "compare",
-        "payload",
-        "requests",
-        "settings",
-        "shadows",
-        "stores",
-        "telemetry",
-        "worker",
-    )
+    "tests/breaker",
+    "tests/compare",
+    "tests/payload",
+    "tests/requests",
+    "tests/settings",
+    "tests/shadows",
+    "tests/stores",
+    "tests/telemetry",
+    "tests/worker",
 ]
 
 
