@@ -30,6 +30,7 @@ def test_each_file_follows_its_schema(schema):
     assert files
     checked = subprocess.run(
         [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", schema, *files],
+        check=False,
         capture_output=True,
         text=True,
     )
@@ -39,7 +40,7 @@ def test_each_file_follows_its_schema(schema):
 @pytest.mark.skipif(ACTIONLINT is None, reason="no actionlint; to run this: .ci/install-actionlint")
 def test_the_workflows_are_sound():
     checked = subprocess.run(
-        [ACTIONLINT, *map(str, GITHUB.glob("workflows/*.yml"))], capture_output=True, text=True
+        [ACTIONLINT, *map(str, GITHUB.glob("workflows/*.yml"))], check=False, capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stdout
 
@@ -65,9 +66,10 @@ def test_each_python_that_we_claim_is_tested():
 
 def test_the_rooms_of_the_verbs_are_there():
     source = (ROOT / ".ci" / "noxfile.py").read_text()
-    rooms = re.search(r"for room in \((.*?)\)", source, re.DOTALL)
-    for room in re.findall(r'"(\w+)"', rooms[1]):
-        assert list((ROOT / "tests" / room).glob("test_*.py")), room
+    rooms = re.findall(r'"(tests/\w+)"', source)
+    assert len(rooms) > 5
+    for room in rooms:
+        assert list((ROOT / room).glob("test_*.py")), room
 
 
 def test_links_of_the_pages_lead_somewhere():

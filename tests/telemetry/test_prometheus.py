@@ -23,7 +23,8 @@ from shadow_mw.telemetry.providers import open_telemetry
 
 own_registry = pytest.mark.skipif(
     "registry" not in inspect.signature(exporter.PrometheusMetricReader).parameters,
-    reason="this opentelemetry-exporter-prometheus knows the default registry alone; to run this: install a newer one",
+    reason="this exporter knows the default registry alone; "
+    "to run this: pip install --upgrade opentelemetry-exporter-prometheus",
 )
 LABELS = {"shadow_mw_shadow_name": "forest", "http_route": "/predict"}
 
