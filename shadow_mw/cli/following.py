@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from shadow_mw.analysis.restraint import held_back_now
 from shadow_mw.cli.choosing import conditions
 from shadow_mw.cli.where import store_name
+from shadow_mw.questions import pulses
 from shadow_mw.store_urls import is_url
 
 if TYPE_CHECKING:
@@ -99,6 +102,16 @@ class Following:
         self._remember([row["record_id"] for row in rows])
         return rows
 
+    def held_back(self) -> str:
+        """What is mirrored at this moment and why it is not all, as a sentence; empty where it is all.
+
+        Raises:
+            StoreError: the store could not be read.
+
+        """
+        with self._reader() as reader:
+            return held_back_now(pulses(reader), int(time.time() * 1e6))
+
     def _remember(self, ids: list[str]) -> None:
         self._seen.update(dict.fromkeys(ids))
         oldest = uuid_at(self._looked - _LATE_SECONDS)
@@ -107,12 +120,18 @@ class Following:
     def _asked(self, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
         begin = time.monotonic()
         try:
-            if self._kept is not None:
-                return self._kept.rows(sql, parameters)
-            with contextlib.closing(self._opened()) as reader:
+            with self._reader() as reader:
                 return reader.rows(sql, parameters)
         finally:
             self.seconds = time.monotonic() - begin
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        with contextlib.closing(self._opened()) as reader:
+            yield reader
 
     def _opened(self) -> Reader:
         from shadow_mw.assembly.stores import open_reader
