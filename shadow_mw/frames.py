@@ -23,7 +23,7 @@ _encoder = msgspec.msgpack.Encoder()
 _T = TypeVar("_T")
 
 
-class Counts(msgspec.Struct, frozen=True, tag="counts"):
+class Counts(msgspec.Struct, frozen=True, omit_defaults=True, tag="counts"):
     """What the app's side added to the books: for each route and shadow the counts by word."""
 
     added: tuple[tuple[str, str, dict[str, int]], ...]

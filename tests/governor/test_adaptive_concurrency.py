@@ -75,7 +75,7 @@ def test_a_shadow_that_slows_with_concurrency_is_held_where_it_bends():
     plant = Plant(cap=64)
     plant.calls(300, lambda active: 0.02 * max(1.0, active / 6))
     settled = plant.calls(300, lambda active: 0.02 * max(1.0, active / 6))
-    assert 6 <= min(settled)
+    assert min(settled) >= 6
     assert max(settled) <= 14
 
 
@@ -191,6 +191,7 @@ class Bending:
         return Reply()
 
 
+@pytest.mark.fault("bends")
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_a_real_shadow_that_slows_is_asked_less_at_once_and_all_of_it_when_it_bears_it(shadow, mode):
     shadow.answer = bending = Bending(0.02, bears=2)
@@ -234,7 +235,7 @@ def test_without_the_setting_the_limit_is_the_cap(shadow):
     assert site.shadow.limit == 5
 
 
-@pytest.mark.fault("retry-after")
+@pytest.mark.fault("overload")
 @pytest.mark.parametrize("client", ["httptools", "httpx"])
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])

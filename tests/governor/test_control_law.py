@@ -16,6 +16,7 @@ from shadow_mw.stopwatch import Stopwatch
 
 shares = st.floats(FLOOR, 1.0)
 strains = st.floats(0.0, 100.0)
+BUSY = "the host is busy (pressure 63 %, limit 40 %)"
 
 
 class Site:
@@ -96,7 +97,7 @@ def test_a_busy_host_holds_mirroring_back_within_seconds_and_a_calm_one_lets_it_
     assert site.told[-1] == Restraint(origin="")
     assert site.applied[-1] == 1.0
     assert [record.getMessage() for record in caplog.records] == [
-        "mirroring is held back, because the host is busy (pressure 63 %, limit 40 %); it comes back by itself",
+        f"mirroring is held back, because {BUSY}; it comes back by itself",
         "mirroring is back to all that SHADOW_SAMPLE_RATE asks for",
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}

@@ -176,16 +176,14 @@ def test_a_usual_middleware_is_far_from_the_limit(shadow, tmp_path, monkeypatch)
     site.ask(50)
     site.installation.mirror.stopwatch.turn(is_held_back=False)
     seconds = site.installation.mirror.stopwatch.seconds()
-    assert 0.0 < seconds
+    assert seconds > 0.0
     assert site.installation.settings.max_added_seconds == 0.001
 
 
 def test_the_record_has_the_rate_in_force_and_each_sampled_request_belongs_to_it(
     host, shadow, tmp_path, monkeypatch
 ):
-    site = Site(
-        "asgi", shadow, "inline:", max_host_load=0.4, sample_rate=0.8, store=str(tmp_path / "store")
-    )
+    site = Site("asgi", shadow, "inline:", max_host_load=0.4, sample_rate=0.8, store=str(tmp_path / "store"))
     host.set(0.9)
     site.wait(0.01, 0.25)
     host.set(0.35)
@@ -200,9 +198,7 @@ def test_the_record_has_the_rate_in_force_and_each_sampled_request_belongs_to_it
 
 
 def test_sync_mode_is_governed_too(host, shadow, tmp_path):
-    site = Site(
-        "wsgi", shadow, "inline:", mode="sync", max_added_seconds=1e-7, store=str(tmp_path / "store")
-    )
+    site = Site("wsgi", shadow, "inline:", mode="sync", max_added_seconds=1e-7, store=str(tmp_path / "store"))
     site.wait(0.0, 0.5)
     site.ask(50)
     assert site.counts(tmp_path / "store")["governed"] > 0
