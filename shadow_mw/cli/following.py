@@ -55,6 +55,8 @@ class Following:
         self._kept: Reader | None = self._opened() if is_url(self._store) else None
         self.seconds = 0.0
         """How long the last look took."""
+        self.held_back = ""
+        """What was mirrored at the last look and why not all, as a sentence; empty where it was all."""
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -102,16 +104,6 @@ class Following:
         self._remember([row["record_id"] for row in rows])
         return rows
 
-    def held_back(self) -> str:
-        """What is mirrored at this moment and why it is not all, as a sentence; empty where it is all.
-
-        Raises:
-            StoreError: the store could not be read.
-
-        """
-        with self._reader() as reader:
-            return held_back_now(pulses(reader), int(time.time() * 1e6))
-
     def _remember(self, ids: list[str]) -> None:
         self._seen.update(dict.fromkeys(ids))
         oldest = uuid_at(self._looked - _LATE_SECONDS)
@@ -121,6 +113,7 @@ class Following:
         begin = time.monotonic()
         try:
             with self._reader() as reader:
+                self.held_back = held_back_now(pulses(reader), int(time.time() * 1e6))
                 return reader.rows(sql, parameters)
         finally:
             self.seconds = time.monotonic() - begin

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
                 write(row)
             held_back = ""
             while True:
-                before, held_back = held_back, following.held_back()
+                before, held_back = held_back, following.held_back
                 _tell(before, held_back)
                 sys.stdout.flush()
                 time.sleep(max(_PAUSE_SECONDS, _PAUSE_TIMES * following.seconds))
