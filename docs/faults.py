@@ -80,12 +80,17 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "overload",
             "It asks to be left alone (429 or 503, with `Retry-After`)",
-            "no call is repeated; after `SHADOW_BREAKER_FAILURES` it is asked nothing until `SHADOW_BREAKER_RESET_SECONDS` have passed",
+            "no call is repeated; `circuit_open` for as long as it asks, at most for `SHADOW_BREAKER_RESET_SECONDS`; after `SHADOW_BREAKER_FAILURES` it is asked nothing for so long in any case",
         ),
         Fault(
             "slow",
             "It is much slower than production",
             "at most `SHADOW_MAX_CONCURRENCY` calls at once, then a waiting line, then `queue_full`; other shadows are asked as before",
+        ),
+        Fault(
+            "bends",
+            "It gets slower the more it is asked at once",
+            "with `SHADOW_ADAPTIVE_CONCURRENCY` it is asked as much at once as it bears, see [the governor](governor.md#adaptive-concurrency); nothing is lost by that",
         ),
         Fault("crawls", "It takes the request in a trickle", "`shadow_timeout`"),
         Fault("name-unknown", "Its name can't be looked up", "`shadow_error` with `ShadowUnreachable`"),
@@ -198,6 +203,16 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "mirror-killed",
             "The mirror process is killed",
             "another one is started; what it had is `worker_lost`",
+        ),
+        Fault(
+            "host-overloaded",
+            "The host is too busy",
+            "above `SHADOW_MAX_HOST_LOAD` less is mirrored, until it is calm again: `governed`, see [the governor](governor.md)",
+        ),
+        Fault(
+            "added-time",
+            "Mirroring itself takes too long on production's side",
+            "above `SHADOW_MAX_ADDED_SECONDS` less is mirrored, until it is right again: `governed`",
         ),
         Fault("mirror-frozen", "The mirror process is stopped", "`queue_full`, until it goes on"),
         Fault(

@@ -45,6 +45,25 @@ class BoundSettings(Configuration):
     breaker_reset_seconds: float = Field(
         30.0, gt=0.0, description="How long an open circuit stays open before one probe is let through."
     )
+    adaptive_concurrency: bool = Field(
+        False,
+        description="`1` lets the number of calls under way follow what the shadow bears: between 1 and "
+        "`SHADOW_MAX_CONCURRENCY`, by its latency. See [the governor](governor.md#adaptive-concurrency).",
+    )
+    max_added_seconds: float = Field(
+        0.001,
+        ge=0.0,
+        le=60.0,
+        description="How long our own code may take of a predict call on average, in seconds; above it, less "
+        "is mirrored until it is right again. `0` sets no limit. See [the governor](governor.md).",
+    )
+    max_host_load: float | None = Field(
+        None,
+        gt=0.0,
+        le=1.0,
+        description="For what share of the time somebody may wait for a CPU (the kernel's pressure figure, "
+        "0.0 to 1.0); above it, less is mirrored. Not set: no limit. See [the governor](governor.md).",
+    )
     memory_bytes: Size | None = Field(
         None,
         description="The most memory that the mirror process may take for its data, as in `512MiB`; the "

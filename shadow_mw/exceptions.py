@@ -97,10 +97,11 @@ class ShadowModelError(ShadowError):
 class ShadowStatusError(ShadowError):
     """The answer has a status outside 2xx, so it is no prediction."""
 
-    def __init__(self, status: int) -> None:
-        """Keep the HTTP `status` for the record."""
+    def __init__(self, status: int, pause_seconds: float = 0.0) -> None:
+        """Keep the HTTP `status` for the record, and for how long the shadow asks to be left alone."""
         super().__init__(f"the shadow answered with status {status}")
         self.status = status
+        self.pause_seconds = pause_seconds
 
     @property
     def error_type(self) -> str:

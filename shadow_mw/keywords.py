@@ -25,6 +25,9 @@ class Keywords(TypedDict, total=False):
     sample_rate: float
     timeout_seconds: float
     max_concurrency: int
+    adaptive_concurrency: bool
+    max_added_seconds: float
+    max_host_load: float | None
     replicas: int
     queue_size: int
     queue_bytes: int | str

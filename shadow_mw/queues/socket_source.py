@@ -120,6 +120,7 @@ class SocketSource:
         if isinstance(message, Counts):
             for route, shadow, counts in message.added:
                 self.books.add_many(route, shadow, counts)
+            self.books.restraints.tell(message.restraints)
             self.engine.written(lambda: connection.done(number))
         elif isinstance(message, Flush):
             self._start(self._flush(connection, message.token))

@@ -19,7 +19,8 @@ from shadow_mw.shadows.request_target import request_target
 from shadow_mw.shadows.watched_network import WatchedNetwork, WatchedStream
 from shadow_mw.targets import Target
 
-_READING_HEADERS = (b"content-type", b"content-encoding")
+#: How to read the body, and when to ask again.
+_KEPT_HEADERS = (b"content-type", b"content-encoding", b"retry-after")
 _KEEP_ALIVE_SECONDS = 5.0
 _UNREACHABLE = (
     httpcore.ConnectError,
@@ -76,7 +77,7 @@ class HTTPShadow:
                 await response.aclose()
         except (*_UNREACHABLE, *_BROKEN) as error:
             raise _mapped(error) from error
-        return Answer(status=response.status, headers=_reading_headers(response), body=body)
+        return Answer(status=response.status, headers=_kept_headers(response), body=body)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -111,10 +112,8 @@ class HTTPShadow:
         return b"".join(chunks)
 
 
-def _reading_headers(response: httpcore.Response) -> Headers:
-    return tuple(
-        (name.lower(), value) for name, value in response.headers if name.lower() in _READING_HEADERS
-    )
+def _kept_headers(response: httpcore.Response) -> Headers:
+    return tuple((name.lower(), value) for name, value in response.headers if name.lower() in _KEPT_HEADERS)
 
 
 def _mapped(error: Exception) -> ShadowError:
