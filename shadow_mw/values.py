@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
 from shadow_mw.choices import parse_choices
+from shadow_mw.networks import Network, parse_network
 from shadow_mw.queue_urls import checked_queue
 from shadow_mw.routes import Route, parse_route
 from shadow_mw.store_urls import checked_store
@@ -158,6 +159,7 @@ def _control(value: object) -> object:
 Targets = Annotated[tuple[Target, ...], BeforeValidator(_each(parse_target))]
 Control = Annotated[Target | None, BeforeValidator(_control)]
 Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_each(parse_network))]
 Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
 LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
 Size = Annotated[ByteSize, Field(gt=0)]

@@ -12,6 +12,7 @@ import sys
 import anyio
 import pytest
 
+from shadow_mw.caps.wish import Wish
 from shadow_mw.cli import main
 from shadow_mw.exceptions import ShadowUnreachable
 from shadow_mw.records import CapturedRequest
@@ -53,7 +54,7 @@ def without_landlock(model):
 
 
 def shadow(sandbox: str) -> PythonShadow:
-    settings = {"replicas": 2, "features": "", "max_body_bytes": 1000, "memory_bytes": 2**40}
+    settings = {"replicas": 2, "features": "", "max_body_bytes": 1000, "wish": Wish(memory_bytes=2**40)}
     return PythonShadow(Target("c", "python:some_model:good"), sandbox=sandbox, **settings)
 
 
@@ -73,7 +74,7 @@ async def layers_of(one: PythonShadow) -> dict[str, Layer]:
 
 def test_off_is_what_every_process_of_ours_does(model):
     layers = anyio.run(layers_of, shadow("off"))
-    assert list(layers) == ["parent death", "lowest priority", "limits", "memory watch"]
+    assert list(layers) == ["parent death", "lowest priority", "limits", "memory watch", "own cgroup"]
     assert missing(layers.values()) == []
 
 
@@ -155,9 +156,11 @@ def test_a_sentence_is_complete():
 
 OTHER_PLATFORM = """
 import json, os, sys
+from shadow_mw.caps.place import Place
+from shadow_mw.caps.wish import Wish
 from shadow_mw.sandbox.lockdown import lock_down
 sys.platform = "darwin"
-layers = lock_down("best-effort", parent_pid=os.getppid(), scratch="/tmp", memory_bytes=None)
+layers = lock_down("best-effort", parent_pid=os.getppid(), scratch="/tmp", wish=Wish(), cgroup=Place())
 print(json.dumps({layer.name: layer.why for layer in layers}))
 """
 
