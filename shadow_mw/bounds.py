@@ -47,8 +47,8 @@ class BoundSettings(Configuration):
     )
     memory_bytes: Size | None = Field(
         None,
-        description="The most memory that the mirror process may take, as in `512MiB`: data by RLIMIT_DATA, and "
-        "all of it by a [cgroup](caps.md) where one is delegated. Each process of a `python:` target has the "
+        description="The most memory that the mirror process may take, as in `512MiB`: data by RLIMIT_DATA, "
+        "and all by a [cgroup](caps.md) where one is delegated. Each process of a `python:` target has the "
         "same cap of its own, for its resident memory too. Not set: no cap.",
     )
     cpu_seconds_per_second: float | None = Field(

@@ -16,7 +16,7 @@ def announce(settings: Settings) -> None:
     say(_inert_line(settings) if settings.is_inert else _mirror_line(settings))
     if settings.is_inert:
         return
-    for target in settings.targets:
+    for target in (*settings.targets, *([settings.control] if settings.control else [])):
         # What a name means is looked up, and warned of, where it is dialled.
         if target.is_plain and target.address and is_public(target.address):
             _log.warning("%s", target.in_the_clear(target.address))
