@@ -15,14 +15,20 @@ def probe_caps(settings: Settings) -> list[Finding]:
 
     What a platform does not have is said, and is no failure; what a setting asks for and does not hold, is.
     """
-    if settings.queue == "inline:":
-        return [
-            Finding(True, "caps: none, since with SHADOW_QUEUE=inline: the mirror is a thread of the app")
-        ]
-    if os.name != "posix":
-        return [Finding(True, "caps: none, since this platform has no mirror process")]
+    if why := _why_none(settings.queue):
+        return [Finding(True, f"caps: none, since {why}", is_note=True)]
     try:
         caps = probed(Wish.of(settings))
     except OSError as error:
         return [Finding(False, f"caps: {error}")]
-    return [Finding(cap.holds or not cap.is_wanted, f"caps: {cap}") for cap in caps]
+    return [Finding(cap.holds or not cap.is_wanted, f"caps: {cap}", is_note=not cap.holds) for cap in caps]
+
+
+def _why_none(queue: str) -> str:
+    if os.name != "posix":
+        return "this platform has no mirror process"
+    if queue == "inline:":
+        return "with SHADOW_QUEUE=inline: the mirror is a thread of the app"
+    if queue.startswith("unix:"):
+        return "with SHADOW_QUEUE=unix: the worker is started and capped by you"
+    return ""

@@ -1,4 +1,4 @@
-"""What production is given first: the priority of our processes, and which of them goes when memory is short."""
+"""What production is given first: the priority of our processes, and which of them dies first."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def oom_score(pid: int | str) -> int:
 
 
 @pytest.mark.fault("model-burns")
-def test_all_threads_of_the_mirror_and_of_its_models_come_last(make_app, runtime):
+def test_all_threads_of_the_mirror_and_of_its_models_come_last(make_app, runtime, caplog):
+    caplog.set_level("INFO", "shadow_mw")
     app = make_app("python:caps_models:tells", max_concurrency=4, timeout_seconds=60)
     app.ask(times=3)
     assert app.drained()["eligible"] == 3
@@ -52,6 +53,8 @@ def test_all_threads_of_the_mirror_and_of_its_models_come_last(make_app, runtime
     assert policies(mirror) == policies(model) == {os.SCHED_IDLE}
     assert os.sched_getscheduler(0) != os.SCHED_IDLE
     assert oom_score("self") < oom_score(mirror) < oom_score(model) == 1000
+    told = [text for text in caplog.messages if text.startswith("sandbox of shadow (best-effort) holds: ")]
+    assert len(told) == 1, caplog.messages
 
 
 @pytest.mark.fault("model-burns", "model-hangs")
@@ -70,7 +73,7 @@ def test_a_burning_model_ends_at_the_deadline_and_production_answers_as_ever(mak
 @pytest.mark.fault("thread-ends")
 @pytest.mark.parametrize("queue", ["process:", "inline:"])
 def test_mirror_and_model_outlive_the_thread_that_was_the_first_to_mirror(make_app, runtime, queue):
-    """The kernel's signal at the parent's death is one at the death of the thread that has started the process."""
+    """The kernel's signal at a parent's death comes with the death of the thread that started the process."""
     app = make_app("python:caps_models:tells", queue=queue, timeout_seconds=60)
 
     def mirror_first() -> None:
@@ -93,7 +96,7 @@ def test_mirror_and_model_outlive_the_thread_that_was_the_first_to_mirror(make_a
 
 
 def test_a_stopped_model_goes_on_at_its_pace_and_its_answers_are_whole(make_app, runtime):
-    """Half a second of burning at an eighth of a core, by SIGSTOP and SIGCONT: it is asked twice and done twice."""
+    """Half a second of burning at an eighth of a core, by SIGSTOP and SIGCONT, twice."""
     app = make_app(
         "python:caps_models:burns_for", cpu_seconds_per_second=0.125, timeout_seconds=60, cgroup="off"
     )
@@ -126,7 +129,7 @@ def test_check_says_which_caps_hold_and_which_do_not_and_why(monkeypatch, capsys
     assert "ok   caps: share of CPU holds: it reads nothing while it is over 0.5 cores" in text
     assert "caps: yielding in a CPU quota holds: " in text
     if "by an own cgroup holds" not in text:
-        assert "own cgroup does not hold: " in text
+        assert "note caps: own cgroup does not hold: " in text
         assert "no cgroup of version 2" in text or "was not given the controller" in text
     assert cgroup is None or not list(cgroup.glob("shadow_mw-*"))
 
@@ -134,7 +137,7 @@ def test_check_says_which_caps_hold_and_which_do_not_and_why(monkeypatch, capsys
 def test_check_says_that_a_thread_of_the_app_has_none(monkeypatch, capsys):
     code, lines = checked(monkeypatch, capsys, QUEUE="inline:")
     assert code == 0
-    assert lines == ["ok   caps: none, since with SHADOW_QUEUE=inline: the mirror is a thread of the app"]
+    assert lines == ["note caps: none, since with SHADOW_QUEUE=inline: the mirror is a thread of the app"]
 
 
 def test_what_a_setting_asks_for_and_does_not_hold_is_a_failure(monkeypatch, capsys, tmp_path):

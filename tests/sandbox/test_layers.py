@@ -111,6 +111,24 @@ def test_strict_does_not_ask_and_says_so_once(without_landlock, caplog):
     )
 
 
+@pytest.mark.fault("sandbox-missing")
+def test_best_effort_says_once_in_the_log_what_does_not_hold(without_landlock, caplog):
+    async def test() -> None:
+        one = shadow("best-effort")
+        try:
+            with anyio.fail_after(60):
+                for replica in await one.loaded() and one._free:
+                    await replica.loaded()
+        finally:
+            await one.aclose()
+
+    with caplog.at_level(logging.WARNING, "shadow_mw"):
+        anyio.run(test)
+    [line] = caplog.messages
+    assert line.startswith("sandbox of c (best-effort) holds: parent death")
+    assert "files by Landlock (Operation not supported)" in line.partition("Does not hold")[2]
+
+
 REASON = r"SHADOW_SANDBOX is strict, and this does not hold: files by Landlock \(Operation not supported\)"
 
 
