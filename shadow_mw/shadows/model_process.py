@@ -132,7 +132,10 @@ class ModelProcess(asyncio.Protocol):
         try:
             await self._watched_to_the_end()
         finally:
+            # Before the process is taken off the system's table, and its number may be another's.
             pacing.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(pacing, return_exceptions=True)
         why = await self.end()
         return why if why.startswith(REFUSED) else f"the model's process ended: {why}"
 
