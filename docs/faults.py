@@ -218,6 +218,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("reloads", "The server reloads the app", "no process is left behind, and no exchange is lost"),
         Fault("exits", "The interpreter ends", "without a line on stderr, and with everything in the store"),
         Fault(
+            "shared-quota",
+            "Production and its mirror share a CPU quota, as in a container, and it runs out",
+            "mirror and models give half of what they use back each time, and take it slowly again: what waits meanwhile is `queue_full`, and a slowed model's call may be `shadow_timeout`",
+        ),
+        Fault(
             "thread-ends",
             "The thread of the app that was the first to mirror ends",
             "nothing: the mirror process and the models' processes live on",
@@ -323,11 +328,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "model-burns",
             "It burns all CPU it gets",
             "its process comes last with all its threads, is stopped where it uses up a CPU quota, and ends at the deadline of the call: `shadow_timeout`. What it leaves to production is [measured](performance.md#beside-a-model-that-burns)",
-        ),
-        Fault(
-            "shared-quota",
-            "Production and its mirror share a CPU quota, as in a container, and it runs out",
-            "mirror and models give half of what they use back each time, and take it slowly again: what waits meanwhile is `queue_full`, and a slowed model's call may be `shadow_timeout`",
         ),
     ),
     "Kafka": (
