@@ -158,6 +158,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "its error goes on to the server; `production_error`",
         ),
         Fault(
+            "secrets",
+            "Secrets stand in bodies, headers or the query",
+            "what `SHADOW_REDACT` and `SHADOW_REDACT_REQUEST` name is in nothing that is kept, shown or sent: see [privacy](privacy.md). The verdict is made on the true values",
+        ),
+        Fault(
             "streams",
             "The app streams its answer",
             "each part goes out as it is made; what is kept is capped",
@@ -236,6 +241,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "disk",
             "The disk is full, read-only or gone",
             "one warning; records are dropped and counted as `records_dropped`, and kept again once there is room",
+        ),
+        Fault(
+            "purge",
+            "Records are purged while an app writes, or the purge is killed",
+            "the app goes on in another file; all other records stay; the next purge or compaction finishes or undoes it",
         ),
         Fault(
             "store-away",
