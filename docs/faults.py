@@ -115,6 +115,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "nothing keeps it from that unless its server has the [guard](guard.md), which stops or records it; your callers' requests to that server go on as before",
         ),
         Fault("flaps", "It comes and goes", "one probe at a time, whatever else is under way"),
+        Fault(
+            "shadow-reaches-out",
+            "Its server connects to a database, the internet or a cloud's metadata",
+            "on Kubernetes the policies of the [example](isolation.md) let it reach nobody, which was checked by their meaning and not on a cluster",
+        ),
     ),
     "The caller and the app": (
         Fault("full", "More comes than the shadow can take", "`queue_full`: the newest is dropped"),
@@ -201,6 +206,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         ),
         Fault("mirror-frozen", "The mirror process is stopped", "`queue_full`, until it goes on"),
         Fault(
+            "sidecar-ends",
+            "A worker beside production in its pod crashes again and again",
+            "the [example](isolation.md#sidecar-or-kafka)'s container goes on and starts another, so that Kubernetes keeps sending callers to production",
+        ),
+        Fault(
             "mirror-memory",
             "The mirror process is short of memory",
             "it ends and another one comes; where none can live, one line says that mirroring is off",
@@ -246,6 +256,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "purge",
             "Records are purged while an app writes, or the purge is killed",
             "the app goes on in another file; all other records stay; the next purge or compaction finishes or undoes it",
+        ),
+        Fault(
+            "store-damaged",
+            "Files of the embedded store are damaged, or were altered",
+            "lines that hold no record are left out; `shadow-mw doctor` names what is damaged, and nothing outside of the store is deleted for what a journal says",
         ),
         Fault(
             "store-away",

@@ -137,6 +137,8 @@ def valid_path(expression: str) -> str:
         jmespath.compile(expression)
     except JMESPathError as error:
         raise ValueError(f"{expression!r} is not JMESPath: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise ValueError(f"{expression[:40]!r}… is nested too deep for JMESPath") from None
     return expression
 
 
