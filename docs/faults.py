@@ -65,7 +65,12 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "metadata",
             "Its name comes to mean the address where a cloud hands out credentials",
-            "`shadow_error` with `ShadowUnreachable`: whatever a name means, no byte is sent to such an address",
+            "`shadow_error` with `ShadowAddressRefused`: whatever a name means, no byte is sent to such an address",
+        ),
+        Fault(
+            "foreign-network",
+            "Its name comes to mean an address outside of `SHADOW_TARGET_NETWORKS`",
+            "`shadow_error` with `ShadowAddressRefused`; the address that was checked is the one that is dialled, and an address that stands in the settings is refused when the app starts",
         ),
         Fault(
             "surplus",
@@ -243,6 +248,16 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("reloads", "The server reloads the app", "no process is left behind, and no exchange is lost"),
         Fault("exits", "The interpreter ends", "without a line on stderr, and with everything in the store"),
         Fault(
+            "shared-quota",
+            "Production and its mirror share a CPU quota, as in a container, and it runs out",
+            "mirror and models give half of what they use back each time, and take it slowly again: what waits meanwhile is `queue_full`, and a slowed model's call may be `shadow_timeout`",
+        ),
+        Fault(
+            "thread-ends",
+            "The thread of the app that was the first to mirror ends",
+            "nothing: the mirror process and the models' processes live on",
+        ),
+        Fault(
             "clock",
             "The clock jumps, back or ahead",
             "latencies, deadlines and the circuit go by a clock that does not jump; the times of records show it, and how long an exchange has waited (`queue_us`), which may be between two hosts",
@@ -352,7 +367,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "model-burns",
             "It burns all CPU it gets",
-            "its process has the lowest priority there is; what that leaves to production depends on your host",
+            "its process comes last with all its threads, is stopped where it uses up a CPU quota, and ends at the deadline of the call: `shadow_timeout`. What it leaves to production is [measured](performance.md#beside-a-model-that-burns)",
         ),
     ),
     "Kafka": (
@@ -433,6 +448,4 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 }
 
 #: Rows that no test proves yet, and why.
-NOT_TESTED = {
-    "model-burns": "how much it takes from production is a matter of measurement, not of a test",
-}
+NOT_TESTED: dict[str, str] = {}

@@ -66,16 +66,25 @@ class BoundSettings(Configuration):
     )
     memory_bytes: Size | None = Field(
         None,
-        description="The most memory that the mirror process may take for its data, as in `512MiB`; the "
-        "kernel keeps it (RLIMIT_DATA). Each process of a `python:` target has the same cap of its own, for "
-        "its resident memory too. Not set: no cap.",
+        description="The most memory that the mirror process may take, as in `512MiB`: data by RLIMIT_DATA, "
+        "and all by a [cgroup](caps.md) where one is delegated. Each process of a `python:` target has the "
+        "same cap of its own, for its resident memory too. Not set: no cap.",
     )
     cpu_seconds_per_second: float | None = Field(
         None,
         gt=0.0,
         le=64.0,
-        description="The most CPU that the mirror process may use, in cores: above it, it reads nothing more "
-        "until the average is right again. Not set: no cap, at the lowest priority all the same.",
+        description="The most CPU that the mirror process may use, in cores, and each process of a `python:` "
+        "target: above it, the former reads nothing more and the latter is stopped until the average is "
+        "right again. Not set: no cap, at the lowest priority all the same, and less where a CPU quota that "
+        "is shared with production [runs out](caps.md#inside-a-cpu-quota).",
+    )
+    cgroup: str = Field(
+        "auto",
+        pattern=r"^(auto|off|/.+)$",
+        description="Where the mirror process and those of `python:` targets get cgroups of their own "
+        "(Linux, version 2): `auto` is the cgroup that was delegated to the app, if any; a folder as in "
+        "`/sys/fs/cgroup/shadows`; or `off`. See [caps](caps.md).",
     )
     sandbox: Literal["strict", "best-effort", "off"] = Field(
         "best-effort",

@@ -9,6 +9,7 @@
     ├── ShadowError               a shadow did not answer; never reaches production's caller
     │   ├── ShadowTimeout         no complete answer within SHADOW_TIMEOUT_SECONDS
     │   ├── ShadowUnreachable     no connection: refused, unknown host, TLS failure
+    │   │   └── ShadowAddressRefused  its name means an address where no shadow may be; nothing was sent
     │   ├── ShadowProtocolError   the connection or process broke, or what came is no answer
     │   ├── ShadowAnswerTooLarge  the answer is larger than SHADOW_MAX_BODY_BYTES
     │   ├── ShadowModelError      a model in Python raised an exception
@@ -70,6 +71,10 @@ class ShadowTimeout(ShadowError):
 
 class ShadowUnreachable(ShadowError):
     """No connection could be made: refused, unknown host, TLS failure."""
+
+
+class ShadowAddressRefused(ShadowUnreachable):
+    """The shadow's name means an address where no shadow may be; nothing was sent there."""
 
 
 class ShadowProtocolError(ShadowError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import httpcore
 import httpx
@@ -14,7 +14,9 @@ from shadow_mw.exceptions import (
     ShadowProtocolError,
     ShadowUnreachable,
 )
+from shadow_mw.networks import Network
 from shadow_mw.records import Answer, CapturedRequest, Headers
+from shadow_mw.shadows.admission import Admission
 from shadow_mw.shadows.request_target import request_target
 from shadow_mw.shadows.watched_network import WatchedNetwork, WatchedStream
 from shadow_mw.targets import Target
@@ -39,7 +41,9 @@ class HTTPShadow:
     because redirects, cookies and environment are all that the client would add.
     """
 
-    def __init__(self, target: Target, *, max_body_bytes: int, max_connections: int) -> None:
+    def __init__(
+        self, target: Target, *, max_body_bytes: int, max_connections: int, networks: Sequence[Network] = ()
+    ) -> None:
         """Prepare a pool; nothing is connected before the first call."""
         self._url = httpx.URL(target.url)
         self._has_path = target.has_path
@@ -50,7 +54,7 @@ class HTTPShadow:
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
             keepalive_expiry=_KEEP_ALIVE_SECONDS,
-            network_backend=WatchedNetwork(),
+            network_backend=WatchedNetwork(Admission(target, networks)),
         )
 
     def __repr__(self) -> str:
@@ -61,6 +65,7 @@ class HTTPShadow:
         """The shadow's answer, whatever its status.
 
         Raises:
+            ShadowAddressRefused: its name means an address where no shadow may be.
             ShadowUnreachable: no connection could be made.
             ShadowProtocolError: the connection broke, or this is not HTTP.
             ShadowAnswerTooLarge: the body is larger than `max_body_bytes`.
