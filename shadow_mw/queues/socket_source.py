@@ -181,6 +181,9 @@ class _Delivery:
             self._is_done = True
             self._connection.one_done()
 
+    def acknowledge_part(self, shadow: str) -> None:
+        self._connection.part_done(self._number, shadow)
+
     def acknowledge(self) -> None:
         self._connection.done(self._number)
 
@@ -193,6 +196,7 @@ class _Connection(asyncio.Protocol):
         self._reader: FrameReader[ToWorker] = FrameReader(ToWorker, source.limit_bytes)
         self._transport: asyncio.Transport
         self._numbers: list[int] = []
+        self._parts: list[tuple[int, str]] = []
         self._told_at = float("-inf")
         self._idle = asyncio.Event()
         self.open_count = 0
@@ -235,10 +239,12 @@ class _Connection(asyncio.Protocol):
             await self._idle.wait()
 
     def done(self, number: int) -> None:
-        if not self._numbers:
-            loop = asyncio.get_running_loop()
-            loop.call_at(max(self._told_at + _ACKNOWLEDGE_SECONDS, loop.time()), self._tell_done)
+        self._tell_done_soon()
         self._numbers.append(number)
+
+    def part_done(self, number: int, shadow: str) -> None:
+        self._tell_done_soon()
+        self._parts.append((number, shadow))
 
     def tell(self, message: ToApp) -> None:
         self.write(encode(message))
@@ -262,11 +268,17 @@ class _Connection(asyncio.Protocol):
         self._tell_done()
         self._transport.close()
 
+    def _tell_done_soon(self) -> None:
+        if not (self._numbers or self._parts):
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._told_at + _ACKNOWLEDGE_SECONDS, loop.time()), self._tell_done)
+
     def _tell_done(self) -> None:
         numbers, self._numbers = self._numbers, []
-        if numbers:
+        parts, self._parts = self._parts, []
+        if numbers or parts:
             self._told_at = asyncio.get_running_loop().time()
-            self.tell(Done(numbers))
+            self.tell(Done(numbers, tuple(parts)))
 
 
 def _is_of_user(connection: socket.socket, user: int | None) -> bool:
