@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 )
 from kafka_tools import envelope, ids, sending, taking
 
-from shadow_mw.queues import kafka_health
+from shadow_mw.queues import kafka_health, kafka_producer
 
 #: Whoever comes by the plain listener may do everything; by the other one, only what a rule allows.
 _RULES = """\
@@ -69,13 +69,14 @@ def guarded() -> Iterator[GuardedBroker]:
 
 
 @pytest.fixture
-def impatient_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What works counts as recovered at once."""
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What works counts as recovered at once, and what was refused is tried again soon."""
     monkeypatch.setattr(kafka_health, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(kafka_producer, "_MEND_SECONDS", 0.5)
 
 
 @pytest.mark.fault("kafka-denied")
-def test_an_app_that_may_not_write_is_told_once_and_goes_on_when_it_may(guarded, impatient_log, caplog):
+def test_an_app_that_may_not_write_is_told_once_and_goes_on_when_it_may(guarded, impatient, caplog):
     topic = guarded.new_topic()
 
     async def main() -> None:
@@ -105,7 +106,7 @@ def test_an_app_that_may_not_write_is_told_once_and_goes_on_when_it_may(guarded,
 
 
 @pytest.mark.fault("kafka-denied")
-def test_a_worker_that_may_not_read_is_told_once_and_goes_on_when_it_may(guarded, impatient_log, caplog):
+def test_a_worker_that_may_not_read_is_told_once_and_goes_on_when_it_may(guarded, impatient, caplog):
     topic = guarded.new_topic()
     guarded.put(topic, b"value", headers=[("ce_id", b"e0")])
 
