@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from flask_production import THREADS
 from kafka_site import WorkerProcess
 from memory import resident
 from processes import Child, GunicornChild, ServerChild, children, stop_all
@@ -61,6 +62,7 @@ class Site:
         self._folder = folder
         self._app = app
         self.queue = queue
+        self.pool_threads = THREADS if app == "flask" else 0
         self._started: list[Child] = []
         self._worker: WorkerProcess | None = None
 
