@@ -117,7 +117,8 @@ class Verdict:
 
     def _of_memory(self) -> Iterator[str]:
         twin = self.growth["twin"]
-        own = {"production": _PRODUCTION_MIB_AN_HOUR, "mirror": _MIRROR_MIB_AN_HOUR}
+        inside = _MIRROR_MIB_AN_HOUR if self.queue == "inline:" else 0.0  # the worker is production's thread
+        own = {"production": _PRODUCTION_MIB_AN_HOUR + inside, "mirror": _MIRROR_MIB_AN_HOUR}
         for name, bound in own.items():
             growth = self.growth[name]
             if growth is None or growth.minutes < _LEAST_MINUTES:
