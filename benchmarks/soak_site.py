@@ -25,6 +25,8 @@ from shadow_mw.stores.reader import open_reader
 
 ROUTES = ("POST /predict", "POST /stream")
 SHADOWS = ("shadow", "model")
+#: Flask lists the methods that it allows in the order of a set.
+_SAME = {"PYTHONHASHSEED": "0"}
 _HERE = Path(__file__).parent
 _BOOKS_SECONDS = 120.0
 _SCRIPTS: Mapping[str, tuple[type[ServerChild], str]] = {
@@ -36,6 +38,7 @@ _SCRIPTS: Mapping[str, tuple[type[ServerChild], str]] = {
 def settings(folder: Path, queue: str, shadow: str, collector: str) -> dict[str, str]:
     """What the mirrored app, and a worker beside it, are told; small, so that bounds are met."""
     return {
+        **_SAME,
         "SHADOW_TARGETS": f"shadow={shadow}, model=python:soak_model:answer",
         "SHADOW_ROUTES": ", ".join(ROUTES),
         "SHADOW_QUEUE": queue,
@@ -81,7 +84,7 @@ class Site:
         self.start_worker()
         make, script = _SCRIPTS[self._app]
         self._started.append(production := make(script, "mirrored", environment=self._settings))
-        self._started.append(twin := make(script, "bare"))
+        self._started.append(twin := make(script, "bare", environment=_SAME))
         self.production, self.twin = production, twin
         for one in (production, twin):
             status, body = one.get("/about/soak")
