@@ -136,7 +136,8 @@ production_error + worker_lost`
 | `worker_lost` | handed over, and the worker ended before it was done |
 
 Beside the books stand the skips: `not_sampled` (by `SHADOW_SAMPLE_RATE`), `loop` (the request is a shadow's own) and
-`request_incomplete` (the app answered, or the client left, before the request body was complete).
+`request_incomplete` (the app answered, or the client left, before the request body was complete; of a function,
+arguments that have no JSON).
 **Coverage** is the share of eligible requests that the shadow answered. **Agreement** is
 agree / (agree + disagree), and is never shown without coverage.
 """

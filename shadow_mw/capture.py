@@ -142,6 +142,7 @@ class Capture:
         "head",
         "is_finished",
         "is_offered",
+        "is_prediction",
         "parent",
         "request_body",
         "response_body",
@@ -164,6 +165,8 @@ class Capture:
         self.is_offered = False
         """True once the request half has gone ahead (sync mode)."""
         self.is_finished = False
+        self.is_prediction = False
+        """True where the body of the response is the prediction itself, as what a function returns."""
         self.declares_no_body = False
         """True when the head says that no body follows."""
         self._clock = clock
@@ -263,6 +266,7 @@ class Capture:
             body=self.response_body.joined(),
             is_body_captured=self._is_body_captured,
             failure=self._reason(),
+            is_prediction=self.is_prediction,
         )
 
     def _reason(self) -> str:

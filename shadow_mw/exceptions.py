@@ -5,6 +5,7 @@
     ShadowMWError
     ├── SettingsError             a setting is wrong: names the variable, the value and the mend
     │   └── MissingExtraError     a feature needs an optional dependency: names the pip command
+    ├── UsageError                what was handed over in code can't be mirrored: says what to give instead
     ├── ShadowError               a shadow did not answer; never reaches production's caller
     │   ├── ShadowTimeout         no complete answer within SHADOW_TIMEOUT_SECONDS
     │   ├── ShadowUnreachable     no connection: refused, unknown host, TLS failure
@@ -40,6 +41,10 @@ class MissingExtraError(SettingsError):
     def __init__(self, feature: str, extra: str) -> None:
         """Say which `feature` needs which `extra`."""
         super().__init__(f"{feature} needs an extra that is not installed: pip install 'shadow-mw[{extra}]'")
+
+
+class UsageError(ShadowMWError, TypeError):
+    """What was handed over in code can't be mirrored; the message says what to give instead."""
 
 
 class ShadowError(ShadowMWError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,18 @@ def installations() -> tuple[Installation, ...]:
 def statistics() -> tuple[Statistics, ...]:
     """A snapshot of each mirror of this process."""
     return tuple(installation.statistics() for installation in installations())
+
+
+def drain(seconds: float = 10.0) -> bool:
+    """Wait until everything that this process mirrored is judged, stored and exported.
+
+    Returns:
+        False when something was still under way after `seconds`.
+
+    """
+    deadline = time.monotonic() + seconds
+    results = [installation.drain(max(deadline - time.monotonic(), 0.0)) for installation in installations()]
+    return all(results)
 
 
 def _route_of(message: Exchange | CapturedRequest) -> str:
