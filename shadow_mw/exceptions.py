@@ -9,6 +9,7 @@
     ├── ShadowError               a shadow did not answer; never reaches production's caller
     │   ├── ShadowTimeout         no complete answer within SHADOW_TIMEOUT_SECONDS
     │   ├── ShadowUnreachable     no connection: refused, unknown host, TLS failure
+    │   │   └── ShadowAddressRefused  its name means an address where no shadow may be; nothing was sent
     │   ├── ShadowProtocolError   the connection or process broke, or what came is no answer
     │   ├── ShadowAnswerTooLarge  the answer is larger than SHADOW_MAX_BODY_BYTES
     │   ├── ShadowModelError      a model in Python raised an exception
@@ -72,6 +73,10 @@ class ShadowUnreachable(ShadowError):
     """No connection could be made: refused, unknown host, TLS failure."""
 
 
+class ShadowAddressRefused(ShadowUnreachable):
+    """The shadow's name means an address where no shadow may be; nothing was sent there."""
+
+
 class ShadowProtocolError(ShadowError):
     """The connection (or the model's process) broke in the middle, or what came is no answer."""
 
@@ -97,10 +102,11 @@ class ShadowModelError(ShadowError):
 class ShadowStatusError(ShadowError):
     """The answer has a status outside 2xx, so it is no prediction."""
 
-    def __init__(self, status: int) -> None:
-        """Keep the HTTP `status` for the record."""
+    def __init__(self, status: int, pause_seconds: float = 0.0) -> None:
+        """Keep the HTTP `status` for the record, and for how long the shadow asks to be left alone."""
         super().__init__(f"the shadow answered with status {status}")
         self.status = status
+        self.pause_seconds = pause_seconds
 
     @property
     def error_type(self) -> str:

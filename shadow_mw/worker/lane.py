@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -25,6 +26,8 @@ from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.stats import LatencyWindow
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan
+from shadow_mw.worker.adaptive_limit import AdaptiveLimit
+from shadow_mw.worker.retry_after import pause_seconds
 
 if TYPE_CHECKING:
     from shadow_mw.worker.pending import Pending
@@ -38,6 +41,7 @@ _OUTDATED: Bucket = "queue_full"
 #: How long a patient lane waits before it tries a shadow again that could not be reached.
 _TRY_AGAIN_SECONDS = 0.2
 _UNREACHABLE = ShadowUnreachable.__name__
+_OVERLOAD = (429, 503)
 
 
 class Lane:
@@ -57,13 +61,16 @@ class Lane:
         role: Role = "shadow",
         is_patient: bool = False,
         max_age_seconds: float | None = None,
+        is_adaptive: bool = False,
         wants: Callable[[CapturedRequest], bool] = lambda request: True,  # noqa: ARG005 every exchange
     ) -> None:
         """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another.
 
         A patient lane waits while the circuit is open or the shadow can't be reached, where others book that.
         What has waited for longer than `max_age_seconds` is not asked.
+        In an adaptive lane `concurrency` is only the most that may be.
         """
+        self._adaptive = AdaptiveLimit(concurrency, clock=time.perf_counter) if is_adaptive else None
         self.role = role
         self._max_age_seconds = math.inf if max_age_seconds is None else max_age_seconds
         self._is_behind = False
@@ -118,13 +125,25 @@ class Lane:
     async def serve(self, deal: Callable[[Lane, Pending], Awaitable[None]]) -> None:
         """One place of the pool: takes exchanges off the line until it ends."""
         with self._receive.clone() as line:
-            async for pending, size_bytes in line:
-                self._active += 1
-                try:
-                    await deal(self, pending)
-                finally:
-                    self._active -= 1
-                    self._held_bytes -= size_bytes
+            if self._adaptive is None:
+                async for taken in line:
+                    await self._serve_one(taken, deal)
+                return
+            with contextlib.suppress(anyio.EndOfStream):
+                while True:
+                    async with self._adaptive.place:
+                        await self._serve_one(await line.receive(), deal)
+
+    async def _serve_one(
+        self, taken: tuple[Pending, int], deal: Callable[[Lane, Pending], Awaitable[None]]
+    ) -> None:
+        pending, size_bytes = taken
+        self._active += 1
+        try:
+            await deal(self, pending)
+        finally:
+            self._active -= 1
+            self._held_bytes -= size_bytes
 
     async def ask(
         self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited: Callable[[], float]
@@ -134,6 +153,8 @@ class Lane:
             if self._is_outdated(waited()):
                 return Outcome(outcome=_OUTDATED, seconds=0.0), None
             outcome, span = await self._ask_once(request, spans, waited())
+            if span is not None and self._adaptive is not None:
+                self._learn(self._adaptive, outcome)
             if outcome.is_answered:
                 self._tell("")
             if not self._is_patient or not _was_not_asked(outcome):
@@ -144,6 +165,13 @@ class Lane:
             await self._pause()
             if self._hurried.is_set():
                 return Outcome(outcome=POSTPONED, seconds=0.0), None
+
+    def _learn(self, adaptive: AdaptiveLimit, outcome: Outcome) -> None:
+        began_at = time.perf_counter() - outcome.seconds
+        if outcome.outcome == ShadowTimeout.outcome or outcome.status in _OVERLOAD:
+            adaptive.overloaded(began_at)
+        elif outcome.is_answered:
+            adaptive.ended(began_at, outcome.seconds, active=self._active)
 
     def _tell(self, trouble: str) -> None:
         """Log that the shadow is waited for, and that it is there again."""
@@ -187,6 +215,10 @@ class Lane:
                 answer = await self._answer(request, {**self._headers(request), **span.headers})
         except CircuitOpen as error:
             return _failed(error, 0.0), None
+        except ShadowStatusError as error:
+            if error.pause_seconds:
+                self._breaker.rest(error.pause_seconds)
+            return _failed(error, time.perf_counter() - started), span
         except ShadowError as error:
             return _failed(error, time.perf_counter() - started), span
         except Exception as error:  # noqa: BLE001 whatever a shadow's client raises is an outcome
@@ -205,7 +237,7 @@ class Lane:
             routes=routes,
             circuit=self.circuit,
             active=self._active,
-            limit=self.concurrency,
+            limit=self.concurrency if self._adaptive is None else self._adaptive.limit,
             waiting=self._send.statistics().current_buffer_used,
             production=self.production_latency.snapshot(),
             answers=self.shadow_latency.snapshot(),
@@ -227,7 +259,9 @@ class Lane:
         with anyio.CancelScope(deadline=anyio.current_time() + self._timeout_seconds):
             answer = await self._shadow.ask(request, headers)
             if not 200 <= answer.status < 300:
-                raise ShadowStatusError(answer.status)
+                raise ShadowStatusError(
+                    answer.status, pause_seconds(answer.status, answer.headers, time.time())
+                )
             return answer
         raise ShadowTimeout(f"no complete answer within {self._timeout_seconds:g} s")
 
