@@ -193,7 +193,7 @@ class _Delivery:
             self._connection.one_done()
 
     def acknowledge_part(self, shadow: str) -> None:
-        self._connection.part_done(self._number, shadow)
+        self._connection.done(self._number, shadow)
 
     def acknowledge(self) -> None:
         self._connection.done(self._number)
@@ -250,13 +250,15 @@ class _Connection(asyncio.Protocol):
             self._idle.clear()
             await self._idle.wait()
 
-    def done(self, number: int) -> None:
-        self._tell_done_soon()
-        self._numbers.append(number)
-
-    def part_done(self, number: int, shadow: str) -> None:
-        self._tell_done_soon()
-        self._parts.append((number, shadow))
+    def done(self, number: int, shadow: str = "") -> None:
+        """Tell soon that a frame is dealt with, or that it is for one shadow."""
+        if not (self._numbers or self._parts):
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._told_at + _ACKNOWLEDGE_SECONDS, loop.time()), self._tell_done)
+        if shadow:
+            self._parts.append((number, shadow))
+        else:
+            self._numbers.append(number)
 
     def tell(self, message: ToApp) -> None:
         self.write(encode(message))
@@ -280,17 +282,11 @@ class _Connection(asyncio.Protocol):
         self._tell_done()
         self._transport.close()
 
-    def _tell_done_soon(self) -> None:
-        if not (self._numbers or self._parts):
-            loop = asyncio.get_running_loop()
-            loop.call_at(max(self._told_at + _ACKNOWLEDGE_SECONDS, loop.time()), self._tell_done)
-
     def _tell_done(self) -> None:
-        numbers, self._numbers = self._numbers, []
-        parts, self._parts = self._parts, []
-        if numbers or parts:
+        if self._numbers or self._parts:
             self._told_at = asyncio.get_running_loop().time()
-            self.tell(Done(numbers, tuple(parts)))
+            self.tell(Done(self._numbers, tuple(self._parts)))
+            self._numbers, self._parts = [], []
 
 
 def _is_of_user(connection: socket.socket, user: int | None) -> bool:
