@@ -14,8 +14,8 @@ TOLD = ("shadow_mw.verdict", "shadow_mw.prediction", "shadow_mw.production.predi
 
 
 def find(tags: dict[str, str]) -> list[dict[str, Any]]:
-    """The traces of the last hour, as Jaeger's own page asks for them."""
-    asked = {"service": SERVICE, "tags": json.dumps(tags), "lookback": "1h", "limit": "20"}
+    """The traces of the last two days, as Jaeger's own page asks for them."""
+    asked = {"service": SERVICE, "tags": json.dumps(tags), "limit": "20"}
     answer = httpx.get(f"{JAEGER}/api/traces", params=asked, trust_env=False, timeout=30)
     answer.raise_for_status()
     return list(answer.json()["data"])

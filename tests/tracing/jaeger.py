@@ -172,7 +172,7 @@ class Jaeger:
     def search(self, service: str, operation: str = "", limit: int = 100, **options: Any) -> list[Trace]:
         """The traces that a search on Jaeger's page finds; `tags` as a dict."""
         tags = {"tags": json.dumps(options["tags"])} if options.get("tags") else {}
-        asked = {"service": service, "lookback": "1h", "limit": str(limit), **tags}
+        asked = {"service": service, "limit": str(limit), **tags}
         found = self.get("/api/traces", **asked, **({"operation": operation} if operation else {}))
         return [Trace(one) for one in found["data"]]
 
