@@ -115,7 +115,7 @@ class Jaeger:
         written = {text: str(free) for text, free in zip(_PORTS, free_ports(len(_PORTS)), strict=True)}
         self.ports = {int(port): int(free) for port, free in written.items()}
         text = (EXAMPLE / config).read_text()
-        for old, new in {**written, **changes}.items():
+        for old, new in {**changes, **written}.items():
             text = re.sub(rf"\b{re.escape(old)}\b", new, text)
         (folder / config).write_text(text)
         (folder / "ui.json").write_text((EXAMPLE / "ui.json").read_text())
