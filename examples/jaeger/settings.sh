@@ -7,4 +7,4 @@ export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317
 # Jaeger takes no metrics.
 export OTEL_METRICS_EXPORTER=none
 # One host for the spans of the app and of its mirror process, which Jaeger would else suspect of two clocks.
-export OTEL_RESOURCE_ATTRIBUTES=host.name=$(hostname)
+export OTEL_RESOURCE_ATTRIBUTES=host.name=$(hostname),ip=$(hostname)

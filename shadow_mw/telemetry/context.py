@@ -19,7 +19,7 @@ MARK = "shadow_mw.role=shadow"
 
 _ROLE, _, _SHADOW = MARK.partition("=")
 _FLASK_SPAN = "opentelemetry-flask.span_key"
-_PLACE = ("service.name", "host.id", "host.ip", "host.name")
+_PLACE = ("service.name", "host.id", "host.ip", "host.name", "ip")
 _ASGI_CHILDREN = (" http receive", " http send")
 _guard = Guard("reading the current span")
 
@@ -56,8 +56,8 @@ def server_parent(environ: Mapping[str, Any]) -> tuple[str, str]:
 def provided_resource() -> dict[str, str] | None:
     """Service and host of a tracer provider that the app has set up in code, or None. Never raises.
 
-    The host is there by `host.id`, `host.ip` and `host.name`, as far as the provider tells them: Jaeger takes
-    spans whose hosts differ for spans by two clocks.
+    The host is there by `host.id`, `host.ip`, `host.name` and `ip`, as far as the provider tells them:
+    Jaeger takes spans whose hosts differ for spans by two clocks.
     """
     with _guard:
         resource: Any = getattr(trace.get_tracer_provider(), "resource", None)

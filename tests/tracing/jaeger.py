@@ -95,7 +95,8 @@ class Trace:
 
     @property
     def warnings(self) -> list[str]:
-        return [warning for span in self.spans for warning in span.warnings]
+        """What Jaeger has against a span, with its name and its host."""
+        return [f"{one.name} at {one.process}: {text}" for one in self.spans for text in one.warnings]
 
     @property
     def is_whole(self) -> bool:

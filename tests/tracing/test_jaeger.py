@@ -9,7 +9,7 @@ from jaeger import Jaeger, Reference, Span
 from loans import Loans
 from stub_shadow import Reply, StubShadow
 
-HERE = {"OTEL_RESOURCE_ATTRIBUTES": "host.name=here"}
+HERE = {"OTEL_RESOURCE_ATTRIBUTES": "host.name=here,ip=here"}
 LABELS = {
     "shadow_mw.prediction": '{"label":"approve"}',
     "shadow_mw.production.prediction": '{"label":"decline"}',

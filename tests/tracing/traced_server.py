@@ -68,5 +68,5 @@ def serve_flask(port: int, *, is_traced: bool) -> None:
 if __name__ == "__main__":
     framework, port, how = sys.argv[1:]
     if how != "plain":
-        provide({"host.id": "i-0a1b, the first"} if how == "hosted" else {})
+        provide({"host.id": "i-0a1b, the first", "ip": "10.0.0.7"} if how == "hosted" else {})
     {"fastapi": serve_fastapi, "flask": serve_flask}[framework](int(port), is_traced=how != "plain")
