@@ -123,8 +123,8 @@ def test_a_mirrored_app_runs_on_it(installed, tmp_path):
     }
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
     run(installed, "mirrored.py", cwd=tmp_path, env=clean | settings)
-    report = run(installed.with_name("shadow-mw"), "report", "--json", cwd=tmp_path, env=clean)
-    assert json.loads(report)["shadows"][0]["books"]["buckets"]["compared"] == 5
+    report = run(installed.with_name("shadow-mw"), "report", cwd=tmp_path, env=clean)
+    assert "candidate: 5 predict calls; the shadow answered 5 of them" in " ".join(report.split())
 
 
 def test_the_bill_of_materials_names_what_is_pulled_in(installed, tmp_path):

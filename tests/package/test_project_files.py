@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
+VERBS = re.compile(r"nox -f \.ci/noxfile\.py -s ((?:[a-z]+)(?: [a-z]+)*)")
 CACHED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shadow_mw" / "bin" / "actionlint"
 ACTIONLINT = shutil.which("actionlint") or (str(CACHED) if CACHED.exists() else None)
 FORMS = {
@@ -50,8 +51,8 @@ def test_workflows_and_contributors_use_verbs_that_there_are():
     verbs = set(re.findall(r"^def (\w+)\(session", source, re.MULTILINE))
     named = set()
     for page in [*GITHUB.glob("workflows/*.yml"), GITHUB / "CONTRIBUTING.md"]:
-        for words in re.findall(r"nox -f \.ci/noxfile\.py -s ((?:[a-z]+(?:-\S+)? ?)+)", page.read_text()):
-            named |= {word.partition("-")[0] for word in words.split()}
+        for words in VERBS.findall(page.read_text()):
+            named |= set(words.split())
     assert named == verbs
 
 
