@@ -9,11 +9,14 @@ from typing import TypeVar
 import msgspec
 
 from shadow_mw.exceptions import PayloadError
-from shadow_mw.payload import decode_payload
+from shadow_mw.payload import decode_payload, is_event_stream
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Headers, Message
 from shadow_mw.redaction import REDACTED, Redactor
 
-_ENCODING = b"content-encoding"
+#: Headers that tell nothing true of a body that was written anew.
+_ENCODING = (b"content-encoding",)
+_ENCODING_AND_TYPE = (b"content-encoding", b"content-type")
+_JSON = (b"content-type", b"application/json")
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 _T = TypeVar("_T", CapturedRequest, CapturedResponse)
 
@@ -21,8 +24,9 @@ _T = TypeVar("_T", CapturedRequest, CapturedResponse)
 class Concealer:
     """Replaces the values of keys in the JSON bodies of both halves of an exchange. Immutable, thread-safe.
 
-    A body that says it is JSON and can't be read leaves the host as `"[redacted]"`; one of another kind has
-    no keys, and leaves it as it is.
+    A body that says it is JSON or an event stream, and can't be read, leaves the host as `"[redacted]"`; one
+    of another kind has no keys, and leaves it as it is. An event stream from which something was taken leaves
+    it put together, as JSON.
     """
 
     def __init__(self, keys: Collection[str], *, max_body_bytes: int) -> None:
@@ -54,8 +58,7 @@ class Concealer:
         body = half.body if self._is_idle else self._body(half.body, half.headers)
         if body is half.body:
             return half
-        headers = tuple((name, value) for name, value in half.headers if name.lower() != _ENCODING)
-        return msgspec.structs.replace(half, body=body, headers=headers)
+        return msgspec.structs.replace(half, body=body, headers=_headers_of_json(half.headers))
 
     def _body(self, body: bytes, headers: Headers) -> bytes:
         try:
@@ -64,3 +67,11 @@ class Concealer:
             return _to_json(REDACTED).encode()
         concealed = self._redactor(value)
         return body if concealed is value else _to_json(concealed).encode()
+
+
+def _headers_of_json(headers: Headers) -> Headers:
+    """The headers of a body that was written anew, as JSON."""
+    is_stream = is_event_stream(headers)
+    gone = _ENCODING_AND_TYPE if is_stream else _ENCODING
+    kept = tuple((name, value) for name, value in headers if name.lower() not in gone)
+    return (*kept, _JSON) if is_stream else kept
