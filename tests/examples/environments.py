@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -40,7 +39,4 @@ def variables_of(framework: str, home: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "true",  # nothing is told to the makers
         "BENTOML_DO_NOT_TRACK": "True",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "disabled",
-        "USER": os.environ.get("USER", "user"),
     }

@@ -52,12 +52,4 @@ EXAMPLES = [
         environment="litserve",
         ready="/health",
     ),
-    FrameworkExample(
-        "ray_serve",
-        "app.py",
-        "api.add_middleware(ShadowMiddleware)  # the one line",
-        is_up="",
-        environment="ray",
-        ready="/docs",
-    ),
 ]
