@@ -1,4 +1,4 @@
-"""Each block of docs/frameworks.md stands in an example that tests type, and the page names what is tested."""
+"""Each block of docs/frameworks.md stands in an example that is typed, and the page names what is tested."""
 
 from __future__ import annotations
 
