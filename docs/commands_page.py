@@ -13,6 +13,7 @@ _EXITS = {
     "check": "1: something does not answer",
     "doctor": "1: something must be mended",
     "sql": "1: the question is wrong",
+    "purge": "1: not confirmed · 3: somebody still writes to a file that holds such records",
 }
 
 

@@ -115,6 +115,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "nothing keeps it from that unless its server has the [guard](guard.md), which stops or records it; your callers' requests to that server go on as before",
         ),
         Fault("flaps", "It comes and goes", "one probe at a time, whatever else is under way"),
+        Fault(
+            "shadow-reaches-out",
+            "Its server connects to a database, the internet or a cloud's metadata",
+            "on Kubernetes the policies of the [example](isolation.md) let it reach nobody, which was checked by their meaning and not on a cluster",
+        ),
     ),
     "The caller and the app": (
         Fault("full", "More comes than the shadow can take", "`queue_full`: the newest is dropped"),
@@ -158,6 +163,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "its error goes on to the server; `production_error`",
         ),
         Fault(
+            "secrets",
+            "Secrets stand in bodies, headers or the query",
+            "what `SHADOW_REDACT` and `SHADOW_REDACT_REQUEST` name is in nothing that is kept, shown or sent: see [privacy](privacy.md). The verdict is made on the true values",
+        ),
+        Fault(
             "streams",
             "The app streams its answer",
             "each part goes out as it is made; what is kept is capped",
@@ -196,6 +206,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         ),
         Fault("mirror-frozen", "The mirror process is stopped", "`queue_full`, until it goes on"),
         Fault(
+            "sidecar-ends",
+            "A worker beside production in its pod crashes again and again",
+            "the [example](isolation.md#sidecar-or-kafka)'s container goes on and starts another, so that Kubernetes keeps sending callers to production",
+        ),
+        Fault(
             "mirror-memory",
             "The mirror process is short of memory",
             "it ends and another one comes; where none can live, one line says that mirroring is off",
@@ -226,6 +241,16 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "disk",
             "The disk is full, read-only or gone",
             "one warning; records are dropped and counted as `records_dropped`, and kept again once there is room",
+        ),
+        Fault(
+            "purge",
+            "Records are purged while an app writes, or the purge is killed",
+            "the app goes on in another file; all other records stay; the next purge or compaction finishes or undoes it",
+        ),
+        Fault(
+            "store-damaged",
+            "Files of the embedded store are damaged, or were altered",
+            "lines that hold no record are left out; `shadow-mw doctor` names what is damaged, and nothing outside of the store is deleted for what a journal says",
         ),
         Fault(
             "store-away",

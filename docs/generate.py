@@ -92,7 +92,8 @@ _GROUPS = (
 _SETTINGS_FOOT = """
 Spans and metrics are set up by the standard `OTEL_*` variables and by nothing of ours: see
 [telemetry](telemetry.md). A callable in Python is a shadow too: see [shadows without a server](python-shadows.md).
-What `SHADOW_COMPARE` and `SHADOW_SEGMENTS` can say: see [comparators](comparators.md).
+What `SHADOW_COMPARE` and `SHADOW_SEGMENTS` can say: see [comparators](comparators.md). What `SHADOW_REDACT`,
+`SHADOW_REDACT_REQUEST` and `SHADOW_CAPTURE` can say: see [privacy](privacy.md).
 """
 
 _ERRORS_HEAD = """# Errors
@@ -106,7 +107,8 @@ app starts.
 _RECORDS_HEAD = """# Records
 
 What a [store](stores.md) keeps, one table a kind: `comparisons`, `tallies`, `truths` and `pulses`. The fields are the
-same in a folder, in PostgreSQL and in ClickHouse.
+same in a folder, in PostgreSQL and in ClickHouse. How much of features and predictions is in them, and how records go
+again: see [privacy](privacy.md).
 
 A record is written once, when both sides are known. Killing the process at any moment loses at most what was not
 written yet (a second) and harms nothing that was there.
@@ -187,10 +189,12 @@ _FIELDS = {
     "production_score": "",
     "shadow_score": "",
     "segments": "the slices of the features it belongs to, as `SHADOW_SEGMENTS` has them",
-    "features": "JSON text, redacted, cut at `SHADOW_RECORD_CHARS`",
+    "features": "JSON text, redacted, cut at `SHADOW_RECORD_CHARS`; or a hash, or nothing, by `SHADOW_CAPTURE`",
     "production_prediction": "as above",
     "shadow_prediction": "as above",
     "truncated": "true when one of the three texts was cut",
+    "features_kept": "`full`, `hash` or `none`: what `SHADOW_CAPTURE` left of the features, segments among them",
+    "predictions_kept": "the same of both predictions, with their labels, scores and differences",
     "counts": "what was added since the last tally, by the words of the closed books and `agree`, `disagree`, "
     "`records_dropped`; zeros are left out",
 }

@@ -103,5 +103,5 @@ class FrameReader(Generic[_T]):
     def _decode(self, payload: bytes) -> _T:
         try:
             return self._decoder.decode(payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise FrameError(f"a frame could not be decoded: {error}") from error

@@ -40,6 +40,8 @@ class Keywords(TypedDict, total=False):
     segments: str | Sequence[str]
     redact: str | Sequence[str]
     redact_request: str | Sequence[str]
+    redact_key: str
+    capture: str | Sequence[str]
     forward_headers: str | Sequence[str]
     request_id_header: str
     echo_request_id: bool

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from shadow_mw.captures import parse_capture
 from shadow_mw.configuration import Configuration
-from shadow_mw.values import LowerNames
+from shadow_mw.fates import parse_entry
+from shadow_mw.values import CaptureText, Entries, LowerNames, RedactKey
 
 
 class PrivacySettings(Configuration):
@@ -16,15 +18,27 @@ class PrivacySettings(Configuration):
         description="Request headers that are sent on to the shadow. Credentials and cookies go only if "
         "they are listed here.",
     )
-    redact: LowerNames = Field(
+    redact: Entries = Field(
         ("password", "secret", "token", "api_key", "authorization"),
-        description="Keys whose values are replaced by `[redacted]` in records and spans, at any depth, "
-        "in upper or lower case.",
+        description="What is hidden in records and spans: keys (at any depth, in upper or lower case) and "
+        "JMESPaths (from the top of either body), each with what happens: `=mask` (the default, "
+        "`[redacted]`), `=hash` or `=drop`, as in `password, user.email=hash, items[*].note=drop`.",
     )
-    redact_request: LowerNames = Field(
+    redact_request: Entries = Field(
         (),
-        description="Keys whose values are replaced by `[redacted]` already in what shadows and brokers are "
-        "sent, at any depth of a JSON body, in upper or lower case. The shadow predicts without them.",
+        description="As `SHADOW_REDACT`, but already in what shadows and brokers are sent: in JSON bodies, "
+        "and by key in the query. The shadow predicts without it.",
+    )
+    redact_key: RedactKey = Field(
+        "",
+        repr=False,
+        description="The key of all hashes, 16 bytes or more: itself, or `file:` and the path of a file that "
+        "holds it and nothing else. The same value has the same hash under the same key.",
+    )
+    capture: CaptureText = Field(
+        "full",
+        description="How much of features and predictions is kept: `full`, `hash` or `none`, or one for each "
+        "place, as in `spans=none, records.features=hash`. What is said more exactly counts.",
     )
     encryption_keys: str = Field(
         "",
@@ -33,3 +47,20 @@ class PrivacySettings(Configuration):
         "Not set: they are not encrypted.",
     )
     retention_days: float = Field(30.0, gt=0.0, description="How many days records are kept.")
+
+    @model_validator(mode="after")
+    def _hashes_have_a_key(self) -> PrivacySettings:
+        if not self.redact_key and (hashing := self._hashing()):
+            raise ValueError(
+                f"{hashing} asks for hashes, and SHADOW_REDACT_KEY is not set: give it 16 bytes or more, "
+                "or file: and a path; `openssl rand -hex 32` makes a key"
+            )
+        return self
+
+    def _hashing(self) -> str:
+        """The variable that asks for hashes first; empty where none does."""
+        for name, entries in (("SHADOW_REDACT", self.redact), ("SHADOW_REDACT_REQUEST", self.redact_request)):
+            for entry in entries:
+                if parse_entry(entry).fate == "hash":
+                    return f"{name} ({entry})"
+        return f"SHADOW_CAPTURE ({self.capture})" if parse_capture(self.capture).has_hash else ""

@@ -10,6 +10,8 @@ Mode: TypeAlias = Literal["async", "sync"]
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 Verdict: TypeAlias = Literal["agree", "disagree", "incomparable", "none"]
 Role: TypeAlias = Literal["shadow", "control"]
+#: How much of features or predictions is kept.
+Kept: TypeAlias = Literal["full", "hash", "none"]
 
 #: Where an eligible request can end; exactly one a shadow (design: closed books).
 Bucket: TypeAlias = Literal[
@@ -215,6 +217,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     shadow_prediction: str = ""
     truncated: bool = False
     """True when one of the three texts above was cut."""
+    features_kept: Kept = "full"
+    """How much of the features `SHADOW_CAPTURE` let into this record, segments among them."""
+    predictions_kept: Kept = "full"
+    """How much of both predictions it did, with their labels, scores and differences."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tally"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
+from shadow_mw.captures import parse_capture
 from shadow_mw.choices import parse_choices
+from shadow_mw.digests import checked_key
+from shadow_mw.fates import parse_entry, split_entries
 from shadow_mw.queue_urls import checked_queue
 from shadow_mw.routes import Route, parse_route
 from shadow_mw.store_urls import checked_store
@@ -43,6 +46,19 @@ def _each(parse: Callable[[str], object]) -> Callable[[object], object]:
 def _lower(value: object) -> object:
     items = _items(value)
     return tuple(str(item).lower() for item in items) if isinstance(items, list | tuple) else items
+
+
+def _entries(value: object) -> object:
+    """Items of redaction as they are written, with their keys in lower case."""
+    items = split_entries(value) if isinstance(value, str) else value
+    if not isinstance(items, Iterable):
+        return items
+    return tuple(str(parse_entry(str(item))) for item in items if str(item).strip())
+
+
+def _known_capture(text: str) -> str:
+    parse_capture(text)
+    return text
 
 
 def _one_text(value: object) -> object:
@@ -120,6 +136,8 @@ def valid_path(expression: str) -> str:
         jmespath.compile(expression)
     except JMESPathError as error:
         raise ValueError(f"{expression!r} is not JMESPath: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise ValueError(f"{expression[:40]!r}… is nested too deep for JMESPath") from None
     return expression
 
 
@@ -160,6 +178,9 @@ Control = Annotated[Target | None, BeforeValidator(_control)]
 Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
 Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
 LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
+Entries = Annotated[tuple[str, ...], BeforeValidator(_entries)]
+CaptureText = Annotated[str, BeforeValidator(_one_text), AfterValidator(_known_capture)]
+RedactKey = Annotated[str, AfterValidator(checked_key)]
 Size = Annotated[ByteSize, Field(gt=0)]
 ListenAddress = Annotated[str, AfterValidator(_known_address)]
 QueueName = Annotated[str, AfterValidator(checked_queue)]

@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry.sdk.metrics.export import MetricReader
 
 from shadow_mw.assembly.brokers import make_forwarder
-from shadow_mw.assembly.concealing import conceal
+from shadow_mw.assembly.concealing import conceal, disclose
 from shadow_mw.assembly.control import control_share
 from shadow_mw.assembly.objects import Objects
 from shadow_mw.assembly.shadows import concurrency, make_shadow
@@ -72,16 +72,18 @@ def make_worker(
         queue=queue or settings.queue,
         production_version=settings.production_version,
     )
+    redactor = Redactor(settings.redact, settings.redact_key)
     judge = Judge(
         comparators,
-        Redactor(settings.redact),
+        redactor,
         origin,
         prediction=settings.prediction,
         features=settings.features,
         max_body_bytes=int(settings.max_body_bytes),
         record_chars=settings.record_chars,
         segments=partial(segments_of, paths=parse_segments(settings.segments)),
-        conceal=Redactor(settings.redact_request),
+        conceal=Redactor(settings.redact_request, settings.redact_key),
+        disclosure=disclose(settings, redactor),
     )
     return Worker(
         _make_lanes(settings, objects, is_patient=kept is not None),

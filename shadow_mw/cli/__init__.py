@@ -22,6 +22,7 @@ _COMMANDS = (
     "labels",
     "check",
     "compact",
+    "purge",
     "doctor",
     "worker",
     "replay",

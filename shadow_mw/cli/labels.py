@@ -7,9 +7,12 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from shadow_mw.cli.where import add_store_argument, store_name
 from shadow_mw.exceptions import PayloadError
@@ -19,11 +22,14 @@ from shadow_mw.records import Truth
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from shadow_mw.digests import Digest
+
 SUMMARY = "tell a store the right predictions, so that it knows how accurate both sides are"
 DESCRIPTION = (
     "Read a CSV, Parquet or JSON-lines file with a request id and a truth in each row, and write the truths "
     "into a store. Then report, gate and dashboard show the accuracy of production and shadow on the same "
-    "requests. Of several truths for a request the latest counts."
+    "requests. Of several truths for a request the latest counts. Where SHADOW_CAPTURE keeps predictions as "
+    "hashes, it does so with truths."
 )
 
 _READERS = {
@@ -48,12 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the truths; the exit code."""
     from shadow_mw.assembly.stores import make_store
+    from shadow_mw.captures import parse_capture
+    from shadow_mw.digests import Digest
     from shadow_mw.settings import load_settings
 
-    store = make_store(load_settings(store=store_name(arguments.store)))
+    settings = load_settings(store=store_name(arguments.store))
+    store = make_store(settings)
     assert store is not None  # `store_name` refuses a store that keeps nothing
     written = 0
     rows = read_truths(arguments.file, arguments.id_column, arguments.truth_column)
+    if parse_capture(settings.capture).record_predictions == "hash":
+        rows = map(partial(_hashed, Digest(settings.redact_key)), rows)
     try:
         while batch := list(islice(rows, _BATCH)):
             store.write(batch)
@@ -115,6 +126,11 @@ def _truth(request_id: Any, truth: Any, now_us: int) -> Truth | None:
     is_whole = value is not None and value.is_integer() and abs(value) < _LARGEST_WHOLE
     text = str(int(value)) if is_whole and value is not None else text
     return Truth(ts_us=now_us, request_id=str(request_id), truth=text, value=value)
+
+
+def _hashed(digest: Digest, truth: Truth) -> Truth:
+    """A truth as labels are kept where predictions are hashed."""
+    return msgspec.structs.replace(truth, truth=digest(truth.truth), value=None)
 
 
 def _number(text: str) -> float | None:

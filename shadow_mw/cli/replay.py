@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     selection = _selection(arguments)
     done = replay(selection, _settings(arguments, selection.source), shown if sys.stderr.isatty() else None)
     _tell(done)
-    return 0 if done.is_whole else 1
+    return 0 if done.is_whole and not _is_barren(done) else 1
 
 
 def _selection(arguments: argparse.Namespace) -> Any:
@@ -133,6 +133,19 @@ def _tell(done: Replay) -> None:
     if not done.is_whole:
         print("It was stopped; start it again in the same way and it goes on.", file=sys.stderr)
     print(f"Look at it with: shadow-mw report --shadow {shadow.shadow}")
+
+
+def _is_barren(done: Replay) -> bool:
+    """Say so where there were records and none of them could be replayed."""
+    (shadow,) = done.statistics.shadows
+    if shadow.count("eligible") or not done.left_out:
+        return False
+    print(
+        "shadow-mw: nothing could be replayed: these records do not hold what was asked. Replay from Kafka, "
+        "or from records that were kept in full.",
+        file=sys.stderr,
+    )
+    return True
 
 
 def _count(text: str) -> int:

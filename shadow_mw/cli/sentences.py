@@ -83,6 +83,6 @@ def _books_against_store(total: Account, judged: int) -> str:
     if judged + total.records_dropped < total.judged:
         return (
             f"The store holds {judged:,} of the {total.judged:,} comparisons in the books: the rest was "
-            "removed by its size cap or retention, or lost with a killed process."
+            "removed by its size cap, retention or a purge, or lost with a killed process."
         )
     return ""

@@ -20,9 +20,15 @@ FROM (
 _LABELS = """
 SELECT t.truth AS truth, s.production_label AS production_label, s.shadow_label AS shadow_label, count(*) AS n
 FROM comparisons AS s JOIN ({latest}) AS t ON t.told_id = s.request_id
-WHERE {where} AND s.production_label IS NOT NULL AND s.shadow_label IS NOT NULL
+WHERE {where} AND s.production_label IS NOT NULL AND s.shadow_label IS NOT NULL AND {comparable}
 GROUP BY 1, 2, 3 ORDER BY n DESC, 1, 2, 3
 """
+#: A label that is masked says nothing, and one that is hashed something only to a truth that is.
+_COMPARABLE = """
+s.production_label <> '[redacted]' AND s.shadow_label <> '[redacted]'
+AND (s.production_label LIKE 'hmac:%') = (t.truth LIKE 'hmac:%')
+AND (s.shadow_label LIKE 'hmac:%') = (t.truth LIKE 'hmac:%')
+""".strip()
 _ERRORS = """
 SELECT count(*) AS n,
     sum(production_error) AS production_absolute, sum(shadow_error) AS shadow_absolute,
@@ -68,7 +74,7 @@ class ScoreErrors(msgspec.Struct, frozen=True, kw_only=True):
 def label_truths(reader: Reader, scope: Scope) -> tuple[LabelTruth, ...]:
     """The right labels with what both sides said, the most frequent first."""
     where = comparisons_in(scope, "s")
-    sql = _LABELS.format(latest=_LATEST, where=where.sql)
+    sql = _LABELS.format(latest=_LATEST, where=where.sql, comparable=_COMPARABLE)
     return tuple(LabelTruth(**row) for row in reader.rows(sql, where.parameters))
 
 

@@ -12,11 +12,11 @@ import anyio.to_thread
 from shadow_mw.envelope import Sealer
 from shadow_mw.protocols import Reader
 from shadow_mw.records import Envelope, Exchange
-from shadow_mw.replay.recorded import COLUMNS, exchange_of
+from shadow_mw.replay.recorded import exchange_of
 
 _PAGE = 2000
 _PAGES = """
-SELECT {columns} FROM comparisons
+SELECT * FROM comparisons
 WHERE {chosen} AND (ts_us > ? OR (ts_us = ? AND record_id > ?))
 ORDER BY ts_us, record_id LIMIT {page}
 """
@@ -76,7 +76,7 @@ class StoreHistory:
                 self.left_out[exchange] += 1
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        sql = _PAGES.format(columns=", ".join(COLUMNS), chosen=self._chosen, page=_PAGE)
+        sql = _PAGES.format(chosen=self._chosen, page=_PAGE)
         last: tuple[int, str] = (-(2**62), "")
         while True:
             page = self._reader.rows(sql, [*self._parameters, last[0], *last])

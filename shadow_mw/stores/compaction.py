@@ -7,7 +7,7 @@ import itertools
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,7 @@ def compact(
 def _compact(
     layout: Layout, group_bytes: int, clock: Callable[[], float], on_step: Callable[[str], None]
 ) -> Compacted:
-    _recover(layout)
+    recover(layout)
     make_folder(layout.tmp)
     done = Compacted()
     with contextlib.closing(connect("Compacting the store", layout.tmp / "spill", threads=1)) as database:
@@ -98,7 +98,7 @@ def _compact(
     return done
 
 
-def _recover(layout: Layout) -> None:
+def recover(layout: Layout) -> None:
     """Deal with what a killed compaction left; the caller holds the compact lock."""
     if journal := read_journal(layout):
         with publishing(layout):
@@ -146,7 +146,7 @@ def _compact_group(
             sync_file(draft)
             parts[draft] = layout.day_folder(kind, day_of(segments[0])) / draft.name
     on_step("drafted")
-    _publish(layout, segments, parts, on_step)
+    publish(layout, segments, parts, on_step)
     return Compacted(
         segments=len(segments),
         comparisons=counts[Comparison],
@@ -171,23 +171,26 @@ def _copy(database: duckdb.DuckDBPyConnection, kind: type, segments: Sequence[Pa
     return int(count)
 
 
-def _publish(
-    layout: Layout, segments: Sequence[Path], parts: dict[Path, Path], on_step: Callable[[str], None]
+def publish(
+    layout: Layout,
+    files: Sequence[Path],
+    drafts: Mapping[Path, Path],
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Put the drafts in place of the segments, so that a reader sees either and never both."""
-    sources = tuple(path.relative_to(layout.root).as_posix() for path in segments)
-    targets = tuple(path.relative_to(layout.root).as_posix() for path in parts.values())
+    """Put the drafts, each with its place, in place of files, so that a reader sees either and never both."""
+    sources = tuple(path.relative_to(layout.root).as_posix() for path in files)
+    targets = tuple(path.relative_to(layout.root).as_posix() for path in drafts.values())
     journal = Journal(sources=sources, targets=targets)
     with publishing(layout):
         write_journal(layout, journal)
         on_step("journalled")
-        for draft, target in parts.items():
+        for draft, target in drafts.items():
             make_folder(target.parent.parent)
             make_folder(target.parent)
             draft.rename(target)
             sync_folder(target.parent)
             on_step("renamed")
-        for source in segments:
+        for source in files:
             source.unlink(missing_ok=True)
             on_step("unlinked")
         settle(layout, journal)

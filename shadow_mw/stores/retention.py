@@ -76,6 +76,7 @@ def _prune(layout: Layout, limits: Limits, now: float) -> None:
             continue
         if _removed(file, now):
             excess -= file.size
+    _remove_old_drafts(layout, now - limits.retention_days * _DAY_SECONDS)
     _remove_empty_days(layout)
 
 
@@ -117,6 +118,14 @@ def _removed(file: _File, now: float) -> bool:
             return is_same
     except OSError:
         return False
+
+
+def _remove_old_drafts(layout: Layout, oldest: float) -> None:
+    """What a compaction that was killed long ago was making holds records too."""
+    for path in layout.tmp.glob("*"):
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def _remove_empty_days(layout: Layout) -> None:

@@ -1,4 +1,4 @@
-"""The judge: both sides of an exchange in, one comparison out."""
+"""The judge: both sides of an exchange in, one comparison out, as records and as spans may have it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from shadow_mw.captures import Capture
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.exceptions import PayloadError
 from shadow_mw.ids import record_id_of
@@ -22,9 +23,8 @@ from shadow_mw.records import (
     Outcome,
     Role,
 )
-from shadow_mw.redaction import Redactor
-
-_ERROR_CHARS = 300
+from shadow_mw.redaction import REDACTED, Redactor
+from shadow_mw.worker.disclosure import Disclosure, Side
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +44,13 @@ class SpanIds(msgspec.Struct, frozen=True):
     shadow: str = ""
 
 
-class Side(msgspec.Struct, frozen=True):
-    """One decoded value, or why there is none."""
+class Judged(msgspec.Struct, frozen=True):
+    """One comparison, for either kind of reader."""
 
-    value: Any = None
-    text: str = ""
-    """The value as records and spans show it: redacted, as JSON, cut."""
-    is_cut: bool = False
-    error: str = ""
-    shown: Any = None
-    """The value, redacted."""
+    record: Comparison
+    """As the store keeps it."""
+    told: Comparison
+    """As spans tell of it."""
 
 
 class Judge:
@@ -71,12 +68,15 @@ class Judge:
         record_chars: int,
         segments: Callable[[Any], dict[str, str]],
         conceal: Callable[[Any], Any] = lambda payload: payload,
+        disclosure: Disclosure | None = None,
     ) -> None:
         """Take the JMESPath of prediction and features, the caps of bodies and texts, and what segments.
 
         `conceal` does to a shadow's answer what was done to production's before it left the host.
+        `disclosure` says how much of a comparison may be known where; without it, all of it.
         """
         self._conceal = conceal
+        self._disclosure = disclosure or Disclosure(redactor, Capture(), None, None)
         self._comparators = comparators
         self._segments = segments
         self._redactor = redactor
@@ -96,13 +96,13 @@ class Judge:
         role: Role = "shadow",
         waited_seconds: float,
         spans: SpanIds = SpanIds(),  # noqa: B008 immutable
-    ) -> Comparison:
-        """The record of one exchange against one shadow."""
+    ) -> Judged:
+        """The comparison of one exchange with one shadow; the judgement is made on the true values."""
         features = self._read(request.body, request.headers, self._features)
         production = self._production(response)
         answer = self._shadow(outcome)
         judgement = self._judge(request, response, outcome, features, production, answer)
-        return Comparison(
+        comparison = Comparison(
             **self._facts(request, response, outcome),
             **_verdict(judgement),
             record_id=record_id_of(request.ts_us, request.exchange_id, shadow),
@@ -120,6 +120,7 @@ class Judge:
             shadow_prediction=answer.text,
             truncated=features.is_cut or production.is_cut or answer.is_cut,
         )
+        return Judged(*self._disclosure.of(comparison, features, production, answer))
 
     def _facts(
         self, request: CapturedRequest, response: CapturedResponse, outcome: Outcome
@@ -137,7 +138,7 @@ class Judge:
             "mode": request.mode,
             "outcome": outcome.outcome,
             "error_type": outcome.error_type,
-            "error": _sentence(outcome.error),
+            "error": outcome.error,
             "production_outcome": "error" if response.failure else "answered",
             "production_error_type": response.failure,
             "production_status": response.status,
@@ -158,20 +159,27 @@ class Judge:
         if not outcome.is_answered:
             return Side()
         expression = "" if outcome.is_prediction else self._prediction
-        return self._read(outcome.body, outcome.headers, expression)
+        return self._read(outcome.body, outcome.headers, expression, self._conceal)
 
-    def _read(self, body: bytes, headers: Headers, expression: str) -> Side:
+    def _read(
+        self,
+        body: bytes,
+        headers: Headers,
+        expression: str,
+        conceal: Callable[[Any], Any] = lambda payload: payload,
+    ) -> Side:
+        payload = None
         try:
-            payload = decode_payload(body, headers, max_bytes=self._max_body_bytes)
-            payload = self._conceal(payload)
+            payload = conceal(decode_payload(body, headers, max_bytes=self._max_body_bytes))
             value = extract(payload, expression)
-            # Redacted before the path is taken, for the path may lead right to what is to be hidden.
-            redacted = self._redactor(payload)
-            shown = value if redacted is payload else extract(redacted, expression)
         except PayloadError as error:
-            return Side(error=str(error))
+            return Side(error=str(error), payload=payload)
+        redacted = self._redactor(payload)
+        is_hidden = redacted is not payload
+        # Redacted before the path is taken, for the path may lead right to what is to be hidden.
+        shown = _shown(redacted, expression) if is_hidden else value
         text, is_cut = ("", False) if shown is None else encode_text(shown, self._record_chars)
-        return Side(value, text, is_cut, shown=shown)
+        return Side(value, text, is_cut, shown=shown, payload=payload, is_hidden=is_hidden)
 
     def _judge(
         self,
@@ -194,7 +202,7 @@ class Judge:
             )
         except Exception as error:  # noqa: BLE001 a comparator is the user's code; its error is recorded
             reason = f"the comparator raised {type(error).__name__}: {error}"
-            return Judgement(verdict="incomparable", reason=_sentence(reason))
+            return Judgement(verdict="incomparable", reason=reason)
 
 
 def bucket_of(response: CapturedResponse, outcome: Outcome, judgement: Judgement) -> Bucket:
@@ -216,9 +224,11 @@ def _verdict(judgement: Judgement) -> dict[str, Any]:
     return fields if judgement.items_agree is not None else fields | {"items_agree": agreeing}
 
 
-def _sentence(text: str) -> str:
-    """Short, and free of lone surrogates, which no record can carry."""
-    return text[:_ERROR_CHARS].encode("utf-8", "replace").decode()
+def _shown(redacted: Any, expression: str) -> Any:
+    try:
+        return extract(redacted, expression)
+    except PayloadError:  # what is hidden stands above the value
+        return REDACTED
 
 
 def _microseconds(seconds: float) -> int:

@@ -176,7 +176,7 @@ class Worker:
         if asked.span is None:
             return (asked.outcome.outcome,)
         spans = pending.spans
-        comparison = self._judge.comparison(
+        judged = self._judge.comparison(
             pending.request,
             response,
             asked.outcome,
@@ -185,8 +185,9 @@ class Worker:
             waited_seconds=asked.waited_seconds,
             spans=SpanIds(spans.trace_id, spans.production_span_id, asked.span.span_id),
         )
-        spans.end_production(response, comparison.production_prediction)
-        asked.span.end(comparison)
+        comparison = judged.record
+        spans.end_production(response, judged.told.production_prediction)
+        asked.span.end(judged.told)
         self._metrics.observe(comparison)
         self._recorder.add(comparison, may_be_repeated=pending.may_be_repeated)
         self._note_latency(asked.lane, comparison)

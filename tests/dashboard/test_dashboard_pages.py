@@ -236,3 +236,15 @@ def test_api_and_page_tell_the_same(client, day):
     answer: httpx.Response = client.get("/api/analysis?shadow=forest-v8")
     found = answer.json()["analysis"]["agreement"]["share"]
     assert found["rate"] == analysis_of(day).agreement.share.rate
+
+
+def test_the_page_of_an_exchange_says_what_was_not_kept(tmp_path):
+    folder = tmp_path / "store"
+    kept = {"features_kept": "none", "features": "", "predictions_kept": "hash"}
+    hashed = {"production_prediction": "hmac:0123456789abcdef", "shadow_prediction": "hmac:fedcba9876543210"}
+    record = comparison(Call("disagree"), 1, **kept, **hashed)
+    write_records(folder, [record])
+    page = Visitor(dashboard(str(folder))).get(f"/exchange/{record.record_id}").text
+    assert "SHADOW_CAPTURE keeps none of these in records." in page
+    assert "SHADOW_CAPTURE keeps a hash of these, the same for the same value in records." in page
+    assert "hmac:fedcba9876543210" in page

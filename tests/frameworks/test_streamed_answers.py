@@ -17,6 +17,7 @@ from stub_shadow import Asked, Reply, StubShadow
 
 from shadow_mw import ShadowMiddleware, statistics
 from shadow_mw.concealment import Concealer
+from shadow_mw.exceptions import PayloadError
 from shadow_mw.payload import decode_payload
 from shadow_mw.records import CapturedResponse
 from shadow_mw.testing import drain
@@ -157,6 +158,8 @@ def test_what_may_not_leave_the_host_is_taken_out_of_events_too() -> None:
     broken = Concealer(["card"], max_body_bytes=2**20).message(msgspec.structs.replace(sent, body=b"data: x"))
     assert isinstance(broken, CapturedResponse)
     assert broken.body == b'"[redacted]"'
+    with pytest.raises(PayloadError):  # so it is incomparable, and no answer of its own
+        decode_payload(broken.body, broken.headers, max_bytes=2**20)
 
 
 def test_litestar_takes_the_line_inside_too(watch: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from asgi_driver import chunked, http_scope, run
 
 from shadow_mw import SettingsError, ShadowMiddleware
+from shadow_mw.captures import parse_capture
 from shadow_mw.choices import parse_choices
 from shadow_mw.settings import load_settings, origin, unknown_variables
 from shadow_mw.values import parse_segments
@@ -184,3 +186,55 @@ def test_an_app_without_logging_shows_the_line_on_stderr(capfd):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stderr == "shadow_mw mirrors nothing: SHADOW_TARGETS is not set\n"
+
+
+KEY = "0123456789abcdef-key"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "sentence"),
+    [
+        (
+            {"redact": "user.email=hash"},
+            r"SHADOW_REDACT \(user.email=hash\) asks for hashes, and SHADOW_REDACT_KEY",
+        ),
+        ({"redact_request": ["x", "y=hash"]}, r"SHADOW_REDACT_REQUEST \(y=hash\) asks for hashes"),
+        ({"capture": "records=hash"}, r"SHADOW_CAPTURE \(records=hash\) asks for hashes"),
+        ({"redact_key": "short"}, "shorter than 16 bytes"),
+        ({"redact_key": "file:/nowhere/key"}, "the key file /nowhere/key can't be read: No such file"),
+        ({"redact": "length(@)"}, "SHADOW_REDACT .*denotes no place"),
+        ({"redact": "a=mas"}, "SHADOW_REDACT .*write KEY or PATH"),
+        ({"capture": "some"}, "write full, hash or none"),
+        ({"capture": "logs=none"}, "write full, hash or none"),
+        ({"capture": "spans=full, spans=none"}, "is the second that is said of spans"),
+    ],
+)
+def test_a_wrong_setting_of_privacy_is_refused_with_a_mend(keywords, sentence):
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        load_settings(**keywords)
+    assert "short" not in str(caught.value).replace("shorter", "")
+
+
+def test_the_key_of_hashes_comes_from_a_file_or_the_variable_and_is_never_shown(tmp_path):
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    for given in (KEY, f"file:{file}"):
+        settings = load_settings(redact="user.email=hash", redact_key=given)
+        assert settings.redact_key == KEY
+        assert KEY not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("full", ("full", "full", "full", "full")),
+        ("hash", ("hash", "hash", "hash", "hash")),
+        ("spans=none", ("none", "none", "full", "full")),
+        ("none, records.predictions=full", ("none", "none", "none", "full")),
+        ("spans=none\nrecords.features=hash,records.predictions=full", ("none", "none", "hash", "full")),
+        ("predictions=hash, spans.predictions=full", ("full", "full", "full", "hash")),
+        ("spans=full, predictions=none", ("full", "none", "full", "none")),
+    ],
+)
+def test_what_is_said_of_a_capture_more_exactly_counts(text, kept):
+    assert msgspec.structs.astuple(parse_capture(text)) == kept

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 from store_records import comparisons, files, ids, tally
@@ -96,3 +98,17 @@ def test_a_segment_that_was_empty_when_it_was_measured_is_not_swept(make_store, 
 
     assert not _removed(measured, NOON)
     assert ids(folder) == ["a-0"]
+
+
+def test_what_a_killed_compaction_was_making_goes_by_age_too(make_store, folder: Path) -> None:
+    store = make_store(retention_days=3)
+    store.write(comparisons("a", 1))
+    drafts = folder / "tmp"
+    drafts.mkdir()
+    for name, days in (("old", 4), ("new", 1)):
+        (drafts / f"part-{name}.parquet").touch()
+        moment = time.time() - days * DAY_SECONDS
+        os.utime(drafts / f"part-{name}.parquet", (moment, moment))
+    store.close()
+    store.write(comparisons("b", 1))
+    assert files(folder, "tmp/*") == ["tmp/part-new.parquet"]
