@@ -105,7 +105,7 @@ def _is_form(headers: Headers) -> bool:
 
 
 def _headers_of(body: bytes, headers: Headers) -> Headers:
-    """The headers of a body that was written anew; an event stream that could not be read stays a broken one."""
+    """The headers of a body that was written anew; an event stream that can't be read stays a broken one."""
     is_json_now = is_event_stream(headers) and body != _UNREADABLE
     gone = _ENCODING_AND_TYPE if is_json_now else _ENCODING
     kept = tuple((name, value) for name, value in headers if name.lower() not in gone)

@@ -34,7 +34,6 @@ def variables_of(framework: str, home: Path) -> dict[str, str]:
     return {
         "PATH": str(commands),
         "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(home),
         "DO_NOT_TRACK": "true",  # nothing is told to the makers
         "BENTOML_DO_NOT_TRACK": "True",

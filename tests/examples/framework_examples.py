@@ -20,6 +20,8 @@ class FrameworkExample:
     """Its own environment, if it has one."""
     ready: str = ""
     """A path that is answered with 200 once the models are loaded; empty where servers listen only then."""
+    announces: bool = True
+    """Whether the server's own logging lets our first line through."""
 
 
 _BENTO = "Starting production HTTP BentoServer"
@@ -44,6 +46,7 @@ EXAMPLES = [
         shadow_is_up=_BENTO,
         environment="bentoml",
         ready="/readyz",
+        announces=False,
     ),
     FrameworkExample(
         "litserve_server",

@@ -58,12 +58,12 @@ def test_the_readme_can_be_typed_line_by_line(example: FrameworkExample, termina
     terminals.start("challenger", challenger, example.shadow_is_up)
     terminals.start("production", production, example.is_up)
     wait_for_models(terminals, "production", 8000, example.ready)
-    if example.is_up == example.shadow_is_up and not challenger.startswith("uvicorn"):
+    if not challenger.startswith("uvicorn"):
         wait_for_models(terminals, "challenger", 8001, example.ready)
     assert ask_twice(terminals, requests) == ["setosa", "virginica"]
     assert reported(terminals, report, 2) == BOTH
     said = terminals.said("production")
-    assert "mirrors all of POST /predict to tree=http://127.0.0.1:" in said
+    assert ("mirrors all of POST /predict to tree=http://127.0.0.1:" in said) is example.announces
     assert "Traceback" not in said + terminals.said("challenger")
 
 
