@@ -15,4 +15,4 @@ for folder, model in [
 ]:
     model.fit(flowers.data, species)
     signature = infer_signature(flowers.data, model.predict(flowers.data))
-    mlflow.sklearn.save_model(model, folder, signature=signature)
+    mlflow.sklearn.save_model(model, folder, signature=signature, pip_requirements=["scikit-learn"])
