@@ -70,7 +70,12 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "metadata",
             "Its name comes to mean the address where a cloud hands out credentials",
-            "`shadow_error` with `ShadowUnreachable`: whatever a name means, no byte is sent to such an address",
+            "`shadow_error` with `ShadowAddressRefused`: whatever a name means, no byte is sent to such an address",
+        ),
+        Fault(
+            "foreign-network",
+            "Its name comes to mean an address outside of `SHADOW_TARGET_NETWORKS`",
+            "`shadow_error` with `ShadowAddressRefused`; the address that was checked is the one that is dialled, and an address that stands in the settings is refused when the app starts",
         ),
         Fault(
             "surplus",
@@ -85,12 +90,17 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "overload",
             "It asks to be left alone (429 or 503, with `Retry-After`)",
-            "no call is repeated; after `SHADOW_BREAKER_FAILURES` it is asked nothing until `SHADOW_BREAKER_RESET_SECONDS` have passed",
+            "no call is repeated; `circuit_open` for as long as it asks, at most for `SHADOW_BREAKER_RESET_SECONDS`; after `SHADOW_BREAKER_FAILURES` it is asked nothing for so long in any case",
         ),
         Fault(
             "slow",
             "It is much slower than production",
             "at most `SHADOW_MAX_CONCURRENCY` calls at once, then a waiting line, then `queue_full`; other shadows are asked as before",
+        ),
+        Fault(
+            "bends",
+            "It gets slower the more it is asked at once",
+            "with `SHADOW_ADAPTIVE_CONCURRENCY` it is asked as much at once as it bears, see [the governor](governor.md#adaptive-concurrency); nothing is lost by that",
         ),
         Fault("crawls", "It takes the request in a trickle", "`shadow_timeout`"),
         Fault("name-unknown", "Its name can't be looked up", "`shadow_error` with `ShadowUnreachable`"),
@@ -204,6 +214,16 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "The mirror process is killed",
             "another one is started; what it had is `worker_lost`",
         ),
+        Fault(
+            "host-overloaded",
+            "The host is too busy",
+            "above `SHADOW_MAX_HOST_LOAD` less is mirrored, until it is calm again: `governed`, see [the governor](governor.md)",
+        ),
+        Fault(
+            "added-time",
+            "Mirroring itself takes too long on production's side",
+            "above `SHADOW_MAX_ADDED_SECONDS` less is mirrored, until it is right again: `governed`",
+        ),
         Fault("mirror-frozen", "The mirror process is stopped", "`queue_full`, until it goes on"),
         Fault(
             "sidecar-ends",
@@ -233,9 +253,24 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("reloads", "The server reloads the app", "no process is left behind, and no exchange is lost"),
         Fault("exits", "The interpreter ends", "without a line on stderr, and with everything in the store"),
         Fault(
+            "shared-quota",
+            "Production and its mirror share a CPU quota, as in a container, and it runs out",
+            "mirror and models give half of what they use back each time, and take it slowly again: what waits meanwhile is `queue_full`, and a slowed model's call may be `shadow_timeout`",
+        ),
+        Fault(
+            "thread-ends",
+            "The thread of the app that was the first to mirror ends",
+            "nothing: the mirror process and the models' processes live on",
+        ),
+        Fault(
             "clock",
             "The clock jumps, back or ahead",
             "latencies, deadlines and the circuit go by a clock that does not jump; the times of records show it, and how long an exchange has waited (`queue_us`), which may be between two hosts",
+        ),
+        Fault(
+            "configuration",
+            "Variables are changed, or broken, after the app has started",
+            "nothing: settings are read once, and a mirror process that is started later has those of the app's start",
         ),
         Fault(
             "disk",
@@ -291,6 +326,14 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "the worker waits, production does not; what has no room meanwhile is `queue_full`",
         ),
     ),
+    "All of it": (
+        Fault(
+            "everything",
+            "One fault after the other, at random, for as long as you let it run",
+            "the same answers as from a twin without the mirror, closed books, and no more memory, descriptors, threads "
+            "or children than before: see [the soak](performance.md#the-soak)",
+        ),
+    ),
     "A model in Python": (
         Fault(
             "model-crashes",
@@ -342,7 +385,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "model-burns",
             "It burns all CPU it gets",
-            "its process has the lowest priority there is; what that leaves to production depends on your host",
+            "its process comes last with all its threads, is stopped where it uses up a CPU quota, and ends at the deadline of the call: `shadow_timeout`. What it leaves to production is [measured](performance.md#beside-a-model-that-burns)",
         ),
     ),
     "Kafka": (
@@ -357,6 +400,22 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "no send waits; the reserve fills, then `queue_full`; the end is in time",
         ),
         Fault("kafka-restarts", "The broker is killed and comes back", "everything arrives, once"),
+        Fault(
+            "kafka-far",
+            "Each answer of the broker takes seconds",
+            "no send waits for one; everything arrives",
+        ),
+        Fault(
+            "kafka-leader",
+            "The broker says that another one leads the partition, or that it can't take anything for the moment",
+            "it is sent again, and there once",
+        ),
+        Fault(
+            "kafka-denied",
+            "The user of the app, or of the worker, lacks a right (ACL)",
+            "the app's exchanges are `queue_full`, the worker waits and is not ready; one line in the log of each; it goes "
+            "on once the right is given",
+        ),
         Fault("kafka-large", "An exchange is larger than the topic takes", "`too_large`"),
         Fault(
             "kafka-no-topic",
@@ -407,6 +466,12 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "a dead letter with the reason; the next one goes on",
         ),
         Fault("repeats", "A message is delivered twice", "one record"),
+        Fault(
+            "stale",
+            "Workers are so far behind that what comes is too old to matter",
+            "with `SHADOW_MAX_AGE_SECONDS` it is `queue_full`, and one line in the log; its shadow is not asked, and "
+            "the workers catch up",
+        ),
     ),
     "Strangers": (
         Fault(
@@ -423,6 +488,4 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 }
 
 #: Rows that no test proves yet, and why.
-NOT_TESTED = {
-    "model-burns": "how much it takes from production is a matter of measurement, not of a test",
-}
+NOT_TESTED: dict[str, str] = {}

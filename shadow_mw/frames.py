@@ -14,6 +14,7 @@ import msgspec
 
 from shadow_mw.exceptions import FrameError
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
+from shadow_mw.restraints import Restraint
 from shadow_mw.snapshots import Statistics
 
 VERSION = 1
@@ -22,10 +23,12 @@ _encoder = msgspec.msgpack.Encoder()
 _T = TypeVar("_T")
 
 
-class Counts(msgspec.Struct, frozen=True, tag="counts"):
+class Counts(msgspec.Struct, frozen=True, omit_defaults=True, tag="counts"):
     """What the app's side added to the books: for each route and shadow the counts by word."""
 
     added: tuple[tuple[str, str, dict[str, int]], ...]
+    restraints: tuple[Restraint, ...] = ()
+    """Who holds back, of those whose counts these are."""
 
 
 class Flush(msgspec.Struct, frozen=True, tag="flush"):
@@ -38,6 +41,8 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """The numbers of frames whose comparisons are in the store."""
 
     numbers: list[int]
+    parts: tuple[tuple[int, str], ...] = ()
+    """Numbers of which only that of one shadow, which is named, is in the store yet."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from shadow_mw.assembly.clients import need_client
 from shadow_mw.assembly.stores import need_driver
@@ -16,22 +17,26 @@ from shadow_mw.queues.link import LinkQueue
 from shadow_mw.queues.mirror_process import MirrorProcess
 from shadow_mw.queues.unix import UnixReach
 from shadow_mw.settings import Settings
-from shadow_mw.telemetry.context import provided_service_name
+from shadow_mw.telemetry.context import provided_resource
 from shadow_mw.telemetry.exporters import exporter_names
 
 _log = logging.getLogger("shadow_mw")
 AppQueue: TypeAlias = InlineQueue | LinkQueue
 
 
-def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueue]) -> AppQueue:
+def make_queue(
+    settings: Settings, books: Books, inline: Callable[[], InlineQueue], beat: Callable[[], None]
+) -> AppQueue:
     """The queue of the app's side; `inline` where a process of its own is not wanted or can't be had.
+
+    `beat` is called about every second by the thread that the queue has.
 
     Raises:
         MissingExtraError: the driver of the store, which the worker will need, is not installed.
 
     """
     if settings.queue.startswith("unix:"):
-        return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books)
+        return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books, beat)
     need_driver(settings.store)
     need_client(settings.queue)
     if settings.queue == "inline:":
@@ -44,7 +49,7 @@ def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueu
     except SettingsError as error:
         _log.warning("%s: using inline: instead of process:", error)
         return inline()
-    return _link(reach, settings, books, fallback=inline)
+    return _link(reach, settings, books, beat, fallback=inline)
 
 
 def blueprint(settings: Settings) -> dict[str, Any]:
@@ -54,15 +59,19 @@ def blueprint(settings: Settings) -> dict[str, Any]:
 
 def _telemetry_environment() -> dict[str, str]:
     """What the mirror process has to know of a telemetry that the app has set up in code."""
-    service = provided_service_name()
-    if service is None:
+    provided = provided_resource()
+    if provided is None:
         return {}
     if not exporter_names("traces"):
         _log.warning(
             "the app's own tracer provider does not reach the mirror process: "
             "set OTEL_EXPORTER_OTLP_ENDPOINT for its spans, or SHADOW_QUEUE=inline:"
         )
-    return {} if os.environ.get("OTEL_SERVICE_NAME") else {"OTEL_SERVICE_NAME": service}
+    service = provided.pop("service.name", "")
+    names = {} if os.environ.get("OTEL_SERVICE_NAME") else {"OTEL_SERVICE_NAME": service}
+    host = [f"{name}={quote(value)}" for name, value in provided.items()]
+    known = filter(None, [os.environ.get("OTEL_RESOURCE_ATTRIBUTES")])
+    return {**names, "OTEL_RESOURCE_ATTRIBUTES": ",".join([*known, *host])} if host else names
 
 
 def _plain(value: object) -> object:
@@ -75,6 +84,7 @@ def _link(
     reach: MirrorProcess | UnixReach,
     settings: Settings,
     books: Books,
+    beat: Callable[[], None],
     fallback: Callable[[], InlineQueue] | None = None,
 ) -> LinkQueue:
     return LinkQueue(
@@ -84,4 +94,5 @@ def _link(
         size=settings.queue_size,
         size_bytes=int(settings.queue_bytes),
         fallback=fallback,
+        beat=beat,
     )

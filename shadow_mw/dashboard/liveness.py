@@ -8,11 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from shadow_mw.analysis.restraint import ALIVE_US, held_back_now
 from shadow_mw.records import BUCKETS, Pulse
 
 _SECOND_US = 1_000_000
-#: A worker gives a sign of life every few seconds.
-_ALIVE_US = 30 * _SECOND_US
 _FRESH_US = 60 * _SECOND_US
 #: How far back it is looked for a reason.
 RECENT_US = 600 * _SECOND_US
@@ -23,7 +22,8 @@ _REASONS = {
     "shadow_error": "the shadow fails",
     "shadow_timeout": "the shadow does not answer in time (SHADOW_TIMEOUT_SECONDS)",
     "circuit_open": "its circuit is open",
-    "queue_full": "the queue is full (SHADOW_QUEUE_SIZE, SHADOW_QUEUE_BYTES)",
+    "queue_full": "the queue is full (SHADOW_QUEUE_SIZE, SHADOW_QUEUE_BYTES), or what comes is too old "
+    "(SHADOW_MAX_AGE_SECONDS)",
     "too_large": "the bodies are too large (SHADOW_MAX_BODY_BYTES)",
     "production_error": "production itself fails",
     "worker_lost": "the worker ended before it was done",
@@ -61,7 +61,7 @@ def liveness(signs: Signs, now_us: int) -> Liveness:
     """What the signs say together now."""
     pulses, last_exchange_us = signs.pulses, signs.last_exchange_us
     recent = Counter(signs.recent)
-    alive = [pulse for pulse in pulses if now_us - pulse.ts_us <= _ALIVE_US]
+    alive = [pulse for pulse in pulses if now_us - pulse.ts_us <= ALIVE_US]
     last_pulse_us = max((pulse.ts_us for pulse in pulses), default=None)
     tone, sentence = _judged(alive, last_pulse_us, recent, last_exchange_us, now_us)
     is_silent = (
@@ -84,7 +84,12 @@ def _judged(
     alive: Sequence[Pulse], last_pulse_us: int | None, recent: Counter[str], last_us: int | None, now_us: int
 ) -> tuple[Tone, str]:
     if "open" in {pulse.circuit for pulse in alive}:
-        return "fail", "Not asked right now: its circuit is open, because the shadow kept failing."
+        return (
+            "fail",
+            "Not asked right now: its circuit is open, because the shadow kept failing or asked for a pause.",
+        )
+    if sentence := held_back_now(alive, now_us):
+        return "unknown", sentence
     if last_us is not None and now_us - last_us <= _FRESH_US:
         return "pass", "Mirrored right now."
     if not alive and last_pulse_us is not None:
@@ -106,6 +111,8 @@ def _reason(recent: Counter[str]) -> str:
         return _REASONS[losses.most_common(1)[0][0]]
     if recent["not_sampled"] and not recent["eligible"]:
         return "predict calls come in, and SHADOW_SAMPLE_RATE leaves all of them out"
+    if recent["governed"] and not recent["eligible"]:
+        return "the governor leaves out all calls, because the host is busy or mirroring takes too long"
     if recent["loop"] and not recent["eligible"]:
         return "all that comes in are requests of a shadow"
     return ""

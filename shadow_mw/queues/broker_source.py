@@ -156,6 +156,7 @@ class BrokerSource:
     def _book(self, counts: Counts, letter: Letter) -> None:
         for route, shadow, added in counts.added:
             self._books.add_many(route, shadow, added)
+        self._books.restraints.tell(counts.restraints)
         self._written(letter.acknowledge)
 
     def _is_new(self, exchange_id: str, letter: Letter, found: Mapping[str, _Delivery]) -> bool:
@@ -232,6 +233,9 @@ class _Delivery:
 
     def done(self) -> None:
         """Nothing: the room is held until the records are in the store."""
+
+    def acknowledge_part(self, shadow: str) -> None:
+        """Nothing: the records in the store tell, where the letter is delivered again."""
 
     def acknowledge(self) -> None:
         self._source.acknowledged(self)

@@ -13,7 +13,7 @@ from shadow_mw.frames import Counts, Done, Flush, Logged, Snapshot, ToApp, ToWor
 from shadow_mw.protocols import Draft
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.keeper import Keeper, Reach
-from shadow_mw.queues.outbox import Outbox, kept_of
+from shadow_mw.queues.outbox import Kept, Outbox, Partly, kept_of
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
 from shadow_mw.snapshots import Statistics
 
@@ -34,8 +34,13 @@ class LinkQueue:
         size: int,
         size_bytes: int,
         fallback: Callable[[], InlineQueue] | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hold at most `size` exchanges with `size_bytes` bytes while the worker is away or behind."""
+        """Hold at most `size` exchanges with `size_bytes` bytes while the worker is away or behind.
+
+        `beat` is called about every second while the keeper runs.
+        """
+        self._beat = beat
         self._make_fallback = fallback
         self._reach = reach
         self._books = books
@@ -149,6 +154,7 @@ class LinkQueue:
                     received=self._received,
                     tick=self._ship_counts,
                     broken=self._broken,
+                    beat=self._beat,
                     given_up=self._give_up,
                 )
 
@@ -162,14 +168,14 @@ class LinkQueue:
 
     def _ship_counts(self) -> None:
         """Send what our side added to the books; a broken connection costs what was on its way."""
-        taken = self._books.take()
-        if taken:
+        taken, restraints = self._books.take(), self._books.restraints.current()
+        if taken or restraints:
             added = tuple((route, shadow, counts) for (route, shadow), counts in taken.items())
-            self._outbox.push(Counts(added))
+            self._outbox.push(Counts(added, restraints))
 
     def _received(self, frame: ToApp) -> None:
         if isinstance(frame, Done):
-            self._outbox.acknowledge(frame.numbers)
+            self._outbox.acknowledge(frame.numbers, frame.parts)
         elif isinstance(frame, Logged):
             tell(frame.level, "%s", frame.text)
         elif isinstance(frame, Snapshot):
@@ -206,15 +212,19 @@ class LinkQueue:
             return self._fallback.offer(message)
         return self._fallback.offer_later(message)
 
-    def _lose_one(self, lost: ToWorker | str) -> None:
+    def _lose_one(self, lost: Kept) -> None:
         self._lose([lost])
 
-    def _lose(self, lost: Sequence[ToWorker | str]) -> None:
-        """Book exchanges by their routes as lost; counts that did not arrive are shipped again."""
+    def _lose(self, lost: Sequence[Kept]) -> None:
+        """Book exchanges as lost, for shadows without a comparison; counts that did not arrive go again."""
+        places: Counter[tuple[str, str]] = Counter()
         for one in lost:
             if isinstance(one, Counts):
                 self._books.give_back({(route, shadow): counts for route, shadow, counts in one.added})
-        routes = Counter(one for one in lost if isinstance(one, str) and one)
-        for route, count in routes.items():
-            for shadow in self._shadows:
-                self._books.add_many(route, shadow, {"eligible": count, "worker_lost": count})
+            elif isinstance(one, Partly):
+                left = (shadow for shadow in self._shadows if shadow not in one.settled)
+                places.update((one.route, shadow) for shadow in left)
+            elif isinstance(one, str) and one:
+                places.update((one, shadow) for shadow in self._shadows)
+        for (route, shadow), count in places.items():
+            self._books.add_many(route, shadow, {"eligible": count, "worker_lost": count})

@@ -22,6 +22,8 @@ _log = logging.getLogger("shadow_mw")
 _SNAPSHOT_SECONDS = 1.0
 #: An app is not woken more often than this for acknowledgements.
 _ACKNOWLEDGE_SECONDS = 0.1
+#: How many lines wait for an app that logs them.
+_MOST_UNSAID = 16
 
 
 class Engine(Protocol):
@@ -59,6 +61,7 @@ class SocketSource:
         self._line: deque[_Delivery] = deque()
         self._arrived = asyncio.Event()
         self._is_stopping = False
+        self._unsaid: deque[Logged] = deque(maxlen=_MOST_UNSAID)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -110,16 +113,24 @@ class SocketSource:
         asyncio.get_running_loop().call_later(seconds, self._resume)
 
     def log(self, level: int, text: str) -> None:
-        """Have one of the apps log a line: the worker's own log has no reader."""
+        """Have one of the apps log a line, the first that comes if need be: our own log has no reader."""
         connection = next(iter(self.connections), None)
         if connection is not None:
             connection.tell(Logged(level, text))
+        else:
+            self._unsaid.append(Logged(level, text))
+
+    def say_to(self, connection: _Connection) -> None:
+        """Have one of the apps log what came up before any was there."""
+        while self._unsaid:
+            connection.tell(self._unsaid.popleft())
 
     def arrived(self, connection: _Connection, number: int, message: ToWorker) -> None:
         """Sort a frame."""
         if isinstance(message, Counts):
             for route, shadow, counts in message.added:
                 self.books.add_many(route, shadow, counts)
+            self.books.restraints.tell(message.restraints)
             self.engine.written(lambda: connection.done(number))
         elif isinstance(message, Flush):
             self._start(self._flush(connection, message.token))
@@ -181,6 +192,9 @@ class _Delivery:
             self._is_done = True
             self._connection.one_done()
 
+    def acknowledge_part(self, shadow: str) -> None:
+        self._connection.done(self._number, shadow)
+
     def acknowledge(self) -> None:
         self._connection.done(self._number)
 
@@ -193,6 +207,7 @@ class _Connection(asyncio.Protocol):
         self._reader: FrameReader[ToWorker] = FrameReader(ToWorker, source.limit_bytes)
         self._transport: asyncio.Transport
         self._numbers: list[int] = []
+        self._parts: list[tuple[int, str]] = []
         self._told_at = float("-inf")
         self._idle = asyncio.Event()
         self.open_count = 0
@@ -207,6 +222,7 @@ class _Connection(asyncio.Protocol):
         self._source.connections.add(self)
         self._source.was_connected = True
         self._source.last_change = time.monotonic()
+        self._source.say_to(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._source.connections.discard(self)
@@ -234,11 +250,15 @@ class _Connection(asyncio.Protocol):
             self._idle.clear()
             await self._idle.wait()
 
-    def done(self, number: int) -> None:
-        if not self._numbers:
+    def done(self, number: int, shadow: str = "") -> None:
+        """Tell soon that a frame is dealt with, or that it is for one shadow."""
+        if not (self._numbers or self._parts):
             loop = asyncio.get_running_loop()
             loop.call_at(max(self._told_at + _ACKNOWLEDGE_SECONDS, loop.time()), self._tell_done)
-        self._numbers.append(number)
+        if shadow:
+            self._parts.append((number, shadow))
+        else:
+            self._numbers.append(number)
 
     def tell(self, message: ToApp) -> None:
         self.write(encode(message))
@@ -263,10 +283,10 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
     def _tell_done(self) -> None:
-        numbers, self._numbers = self._numbers, []
-        if numbers:
+        if self._numbers or self._parts:
             self._told_at = asyncio.get_running_loop().time()
-            self.tell(Done(numbers))
+            self.tell(Done(self._numbers, tuple(self._parts)))
+            self._numbers, self._parts = [], []
 
 
 def _is_of_user(connection: socket.socket, user: int | None) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -19,11 +21,13 @@ from shadow_mw.exceptions import (
     ShadowUnreachable,
 )
 from shadow_mw.protocols import Shadow
-from shadow_mw.records import Answer, CapturedRequest, Outcome, Role
+from shadow_mw.records import Answer, Bucket, CapturedRequest, Outcome, Role
 from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.stats import LatencyWindow
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan
+from shadow_mw.worker.adaptive_limit import AdaptiveLimit
+from shadow_mw.worker.retry_after import pause_seconds
 
 if TYPE_CHECKING:
     from shadow_mw.worker.pending import Pending
@@ -32,9 +36,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("shadow_mw")
 #: The outcome of an exchange that a patient lane leaves with its queue, because the worker stops.
 POSTPONED = "postponed"
+#: The outcome, and the place in the books, of one that has waited for longer than is allowed.
+_OUTDATED: Bucket = "queue_full"
 #: How long a patient lane waits before it tries a shadow again that could not be reached.
 _TRY_AGAIN_SECONDS = 0.2
 _UNREACHABLE = ShadowUnreachable.__name__
+_OVERLOAD = (429, 503)
 
 
 class Lane:
@@ -53,13 +60,20 @@ class Lane:
         headers: Callable[[CapturedRequest], dict[str, str]],
         role: Role = "shadow",
         is_patient: bool = False,
+        max_age_seconds: float | None = None,
+        is_adaptive: bool = False,
         wants: Callable[[CapturedRequest], bool] = lambda request: True,  # noqa: ARG005 every exchange
     ) -> None:
         """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another.
 
         A patient lane waits while the circuit is open or the shadow can't be reached, where others book that.
+        What has waited for longer than `max_age_seconds` is not asked.
+        In an adaptive lane `concurrency` is only the most that may be.
         """
+        self._adaptive = AdaptiveLimit(concurrency, clock=time.perf_counter) if is_adaptive else None
         self.role = role
+        self._max_age_seconds = math.inf if max_age_seconds is None else max_age_seconds
+        self._is_behind = False
         self._is_patient = is_patient
         self._hurried = anyio.Event()
         self._is_awaited = False
@@ -111,20 +125,36 @@ class Lane:
     async def serve(self, deal: Callable[[Lane, Pending], Awaitable[None]]) -> None:
         """One place of the pool: takes exchanges off the line until it ends."""
         with self._receive.clone() as line:
-            async for pending, size_bytes in line:
-                self._active += 1
-                try:
-                    await deal(self, pending)
-                finally:
-                    self._active -= 1
-                    self._held_bytes -= size_bytes
+            if self._adaptive is None:
+                async for taken in line:
+                    await self._serve_one(taken, deal)
+                return
+            with contextlib.suppress(anyio.EndOfStream):
+                while True:
+                    async with self._adaptive.place:
+                        await self._serve_one(await line.receive(), deal)
+
+    async def _serve_one(
+        self, taken: tuple[Pending, int], deal: Callable[[Lane, Pending], Awaitable[None]]
+    ) -> None:
+        pending, size_bytes = taken
+        self._active += 1
+        try:
+            await deal(self, pending)
+        finally:
+            self._active -= 1
+            self._held_bytes -= size_bytes
 
     async def ask(
         self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited: Callable[[], float]
     ) -> tuple[Outcome, ShadowSpan | None]:
         """What the shadow did, and the span that was begun for it; an open circuit begins none."""
         while True:
+            if self._is_outdated(waited()):
+                return Outcome(outcome=_OUTDATED, seconds=0.0), None
             outcome, span = await self._ask_once(request, spans, waited())
+            if span is not None and self._adaptive is not None:
+                self._learn(self._adaptive, outcome)
             if outcome.is_answered:
                 self._tell("")
             if not self._is_patient or not _was_not_asked(outcome):
@@ -136,6 +166,13 @@ class Lane:
             if self._hurried.is_set():
                 return Outcome(outcome=POSTPONED, seconds=0.0), None
 
+    def _learn(self, adaptive: AdaptiveLimit, outcome: Outcome) -> None:
+        began_at = time.perf_counter() - outcome.seconds
+        if outcome.outcome == ShadowTimeout.outcome or outcome.status in _OVERLOAD:
+            adaptive.overloaded(began_at)
+        elif outcome.is_answered:
+            adaptive.ended(began_at, outcome.seconds, active=self._active)
+
     def _tell(self, trouble: str) -> None:
         """Log that the shadow is waited for, and that it is there again."""
         if trouble and not self._is_awaited:
@@ -143,6 +180,22 @@ class Lane:
         elif self._is_awaited and not trouble:
             _log.warning("the shadow %s is asked again", self.name)
         self._is_awaited = bool(trouble)
+
+    def _is_outdated(self, age_seconds: float) -> bool:
+        """Log when it begins; it is over when what comes is clearly younger, lest each one is a line."""
+        if age_seconds > self._max_age_seconds:
+            if not self._is_behind:
+                _log.warning(
+                    "the shadow %s is not asked for exchanges older than %g s (SHADOW_MAX_AGE_SECONDS): "
+                    "queue_full",
+                    self.name,
+                    self._max_age_seconds,
+                )
+            self._is_behind = True
+        elif self._is_behind and age_seconds < self._max_age_seconds / 2:
+            self._is_behind = False
+            _log.warning("the shadow %s is no longer behind", self.name)
+        return age_seconds > self._max_age_seconds
 
     async def _pause(self) -> None:
         """Wait until the breaker may let a probe through, or there is a hurry."""
@@ -162,6 +215,10 @@ class Lane:
                 answer = await self._answer(request, {**self._headers(request), **span.headers})
         except CircuitOpen as error:
             return _failed(error, 0.0), None
+        except ShadowStatusError as error:
+            if error.pause_seconds:
+                self._breaker.rest(error.pause_seconds)
+            return _failed(error, time.perf_counter() - started), span
         except ShadowError as error:
             return _failed(error, time.perf_counter() - started), span
         except Exception as error:  # noqa: BLE001 whatever a shadow's client raises is an outcome
@@ -180,7 +237,7 @@ class Lane:
             routes=routes,
             circuit=self.circuit,
             active=self._active,
-            limit=self.concurrency,
+            limit=self.concurrency if self._adaptive is None else self._adaptive.limit,
             waiting=self._send.statistics().current_buffer_used,
             production=self.production_latency.snapshot(),
             answers=self.shadow_latency.snapshot(),
@@ -202,7 +259,9 @@ class Lane:
         with anyio.CancelScope(deadline=anyio.current_time() + self._timeout_seconds):
             answer = await self._shadow.ask(request, headers)
             if not 200 <= answer.status < 300:
-                raise ShadowStatusError(answer.status)
+                raise ShadowStatusError(
+                    answer.status, pause_seconds(answer.status, answer.headers, time.time())
+                )
             return answer
         raise ShadowTimeout(f"no complete answer within {self._timeout_seconds:g} s")
 
