@@ -203,7 +203,7 @@ def _streamed(content: bytes) -> Any:
 def _parsed(content: bytes | str) -> Any:
     try:
         return msgspec.json.decode(content)
-    except ValueError:
+    except (ValueError, msgspec.DecodeError):  # which is no ValueError in older versions
         return json.loads(content)  # NaN, Infinity, 1e400, lone surrogates, UTF-16
 
 
