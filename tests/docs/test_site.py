@@ -13,14 +13,14 @@ import pytest
 import shadow_mw
 
 ROOT = Path(__file__).parents[2]
+MKDOCS = Path(sys.executable).with_name("mkdocs")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     built = subprocess.run(
-        [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--config-file", ".ci/mkdocs.yml"]
-        + ["--site-dir", folder],
+        [MKDOCS, "build", "--strict", "--config-file", ".ci/mkdocs.yml", "--site-dir", folder],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
