@@ -45,7 +45,7 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def test_it_is_short_and_has_two_setup_commands_of_one_line():
-    assert len(README.split()) <= 700
+    assert len(README.split()) <= 600
     setup = [block for block in blocks("sh") if "venv" in block]
     assert len(setup) == 2
     assert all(len(block.strip().splitlines()) == 1 for block in setup)
