@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -25,6 +24,7 @@ import httpx
 
 from shadow_mw import ShadowMiddleware
 from shadow_mw.testing import drain
+from clean_environment import clean_environment
 
 
 async def app(scope, receive, send):
@@ -121,7 +121,7 @@ def test_a_mirrored_app_runs_on_it(installed, tmp_path):
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_METRICS_EXPORTER": "none",
     }
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+    clean = clean_environment()
     run(installed, "mirrored.py", cwd=tmp_path, env=clean | settings)
     report = run(installed.with_name("shadow-mw"), "report", cwd=tmp_path, env=clean)
     assert "candidate: 5 predict calls; the shadow answered 5 of them" in " ".join(report.split())
