@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from clean_environment import clean_environment
 
 import shadow_mw
 
@@ -24,7 +25,6 @@ import httpx
 
 from shadow_mw import ShadowMiddleware
 from shadow_mw.testing import drain
-from clean_environment import clean_environment
 
 
 async def app(scope, receive, send):
