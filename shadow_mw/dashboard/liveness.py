@@ -12,7 +12,7 @@ from shadow_mw.records import BUCKETS, Pulse
 
 _SECOND_US = 1_000_000
 #: A worker gives a sign of life every few seconds.
-_ALIVE_US = 30 * _SECOND_US
+ALIVE_US = 30 * _SECOND_US
 _FRESH_US = 60 * _SECOND_US
 #: How far back it is looked for a reason.
 RECENT_US = 600 * _SECOND_US
@@ -61,7 +61,7 @@ def liveness(signs: Signs, now_us: int) -> Liveness:
     """What the signs say together now."""
     pulses, last_exchange_us = signs.pulses, signs.last_exchange_us
     recent = Counter(signs.recent)
-    alive = [pulse for pulse in pulses if now_us - pulse.ts_us <= _ALIVE_US]
+    alive = [pulse for pulse in pulses if now_us - pulse.ts_us <= ALIVE_US]
     last_pulse_us = max((pulse.ts_us for pulse in pulses), default=None)
     tone, sentence = _judged(alive, last_pulse_us, recent, last_exchange_us, now_us)
     is_silent = (
