@@ -65,7 +65,12 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "metadata",
             "Its name comes to mean the address where a cloud hands out credentials",
-            "`shadow_error` with `ShadowUnreachable`: whatever a name means, no byte is sent to such an address",
+            "`shadow_error` with `ShadowAddressRefused`: whatever a name means, no byte is sent to such an address",
+        ),
+        Fault(
+            "foreign-network",
+            "Its name comes to mean an address outside of `SHADOW_TARGET_NETWORKS`",
+            "`shadow_error` with `ShadowAddressRefused`; the address that was checked is the one that is dialled, and an address that stands in the settings is refused when the app starts",
         ),
         Fault(
             "surplus",
@@ -80,12 +85,17 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "overload",
             "It asks to be left alone (429 or 503, with `Retry-After`)",
-            "no call is repeated; after `SHADOW_BREAKER_FAILURES` it is asked nothing until `SHADOW_BREAKER_RESET_SECONDS` have passed",
+            "no call is repeated; `circuit_open` for as long as it asks, at most for `SHADOW_BREAKER_RESET_SECONDS`; after `SHADOW_BREAKER_FAILURES` it is asked nothing for so long in any case",
         ),
         Fault(
             "slow",
             "It is much slower than production",
             "at most `SHADOW_MAX_CONCURRENCY` calls at once, then a waiting line, then `queue_full`; other shadows are asked as before",
+        ),
+        Fault(
+            "bends",
+            "It gets slower the more it is asked at once",
+            "with `SHADOW_ADAPTIVE_CONCURRENCY` it is asked as much at once as it bears, see [the governor](governor.md#adaptive-concurrency); nothing is lost by that",
         ),
         Fault("crawls", "It takes the request in a trickle", "`shadow_timeout`"),
         Fault("name-unknown", "Its name can't be looked up", "`shadow_error` with `ShadowUnreachable`"),
@@ -110,6 +120,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "nothing keeps it from that unless its server has the [guard](guard.md), which stops or records it; your callers' requests to that server go on as before",
         ),
         Fault("flaps", "It comes and goes", "one probe at a time, whatever else is under way"),
+        Fault(
+            "shadow-reaches-out",
+            "Its server connects to a database, the internet or a cloud's metadata",
+            "on Kubernetes the policies of the [example](isolation.md) let it reach nobody, which was checked by their meaning and not on a cluster",
+        ),
     ),
     "The caller and the app": (
         Fault("full", "More comes than the shadow can take", "`queue_full`: the newest is dropped"),
@@ -194,7 +209,22 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "The mirror process is killed",
             "another one is started; what it had is `worker_lost`",
         ),
+        Fault(
+            "host-overloaded",
+            "The host is too busy",
+            "above `SHADOW_MAX_HOST_LOAD` less is mirrored, until it is calm again: `governed`, see [the governor](governor.md)",
+        ),
+        Fault(
+            "added-time",
+            "Mirroring itself takes too long on production's side",
+            "above `SHADOW_MAX_ADDED_SECONDS` less is mirrored, until it is right again: `governed`",
+        ),
         Fault("mirror-frozen", "The mirror process is stopped", "`queue_full`, until it goes on"),
+        Fault(
+            "sidecar-ends",
+            "A worker beside production in its pod crashes again and again",
+            "the [example](isolation.md#sidecar-or-kafka)'s container goes on and starts another, so that Kubernetes keeps sending callers to production",
+        ),
         Fault(
             "mirror-memory",
             "The mirror process is short of memory",
@@ -218,6 +248,16 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("reloads", "The server reloads the app", "no process is left behind, and no exchange is lost"),
         Fault("exits", "The interpreter ends", "without a line on stderr, and with everything in the store"),
         Fault(
+            "shared-quota",
+            "Production and its mirror share a CPU quota, as in a container, and it runs out",
+            "mirror and models give half of what they use back each time, and take it slowly again: what waits meanwhile is `queue_full`, and a slowed model's call may be `shadow_timeout`",
+        ),
+        Fault(
+            "thread-ends",
+            "The thread of the app that was the first to mirror ends",
+            "nothing: the mirror process and the models' processes live on",
+        ),
+        Fault(
             "clock",
             "The clock jumps, back or ahead",
             "latencies, deadlines and the circuit go by a clock that does not jump; the times of records show it, and how long an exchange has waited (`queue_us`), which may be between two hosts",
@@ -231,6 +271,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "purge",
             "Records are purged while an app writes, or the purge is killed",
             "the app goes on in another file; all other records stay; the next purge or compaction finishes or undoes it",
+        ),
+        Fault(
+            "store-damaged",
+            "Files of the embedded store are damaged, or were altered",
+            "lines that hold no record are left out; `shadow-mw doctor` names what is damaged, and nothing outside of the store is deleted for what a journal says",
         ),
         Fault(
             "store-away",
@@ -322,7 +367,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault(
             "model-burns",
             "It burns all CPU it gets",
-            "its process has the lowest priority there is; what that leaves to production depends on your host",
+            "its process comes last with all its threads, is stopped where it uses up a CPU quota, and ends at the deadline of the call: `shadow_timeout`. What it leaves to production is [measured](performance.md#beside-a-model-that-burns)",
         ),
     ),
     "Kafka": (
@@ -403,6 +448,4 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 }
 
 #: Rows that no test proves yet, and why.
-NOT_TESTED = {
-    "model-burns": "how much it takes from production is a matter of measurement, not of a test",
-}
+NOT_TESTED: dict[str, str] = {}

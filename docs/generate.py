@@ -129,14 +129,17 @@ production_error + worker_lost`
 | `incomparable` | both sides answered, and no comparison was possible; the record says why |
 | `shadow_error` | the shadow failed: no connection, a broken one, a status outside 2xx, too large an answer |
 | `shadow_timeout` | no complete answer within `SHADOW_TIMEOUT_SECONDS` |
-| `circuit_open` | not asked, because the circuit of this shadow was open; no record, only the count |
+| `circuit_open` | not asked, because the circuit of this shadow was open, or because it had asked for a pause (`Retry-After`); no record, only the count |
 | `queue_full` | not asked, because `SHADOW_QUEUE_SIZE` or `SHADOW_QUEUE_BYTES` was reached; only the count |
 | `too_large` | a body was larger than `SHADOW_MAX_BODY_BYTES`; only the count |
 | `production_error` | production gave no prediction: it raised, or answered with a status outside 2xx. The shadow is asked all the same, so that the error rates of both can be compared |
 | `worker_lost` | handed over, and the worker ended before it was done |
 
-Beside the books stand the skips: `not_sampled` (by `SHADOW_SAMPLE_RATE`), `loop` (the request is a shadow's own) and
-`request_incomplete` (the app answered, or the client left, before the request body was complete).
+Beside the books stand the skips: `not_sampled` (by `SHADOW_SAMPLE_RATE`), `governed` (left out by the
+[governor](governor.md), because the host was busy or mirroring took too long), `loop` (the request is a shadow's own)
+and `request_incomplete` (the app answered, or the client left, before the request body was complete; of a function,
+arguments that have no JSON).
+
 **Coverage** is the share of eligible requests that the shadow answered. **Agreement** is
 agree / (agree + disagree), and is never shown without coverage.
 """
@@ -150,6 +153,9 @@ _FIELDS = {
     "active": "calls under way",
     "limit": "calls that may be under way at once",
     "waiting": "exchanges that wait for a call",
+    "share": "how much is mirrored of what `SHADOW_SAMPLE_RATE` asks for; below 1.0 while the "
+    "[governor](governor.md) holds back",
+    "held_back": "why the governor holds back, as half a sentence; empty while it does not",
     "schema_version": "rises only when a field changes its meaning; fields may be added at any time",
     "record_id": "UUIDv7, the key",
     "request_id": "`X-Request-ID` if acceptable, else the trace id, else a UUIDv7; clients may repeat it",
@@ -165,7 +171,7 @@ _FIELDS = {
     "role": "`shadow`, or `control` for a second copy of production",
     "production_version": "reserved",
     "shadow_version": "reserved",
-    "sample_rate": "`SHADOW_SAMPLE_RATE` when it was decided",
+    "sample_rate": "the rate in force when it was decided: `SHADOW_SAMPLE_RATE`, or what the [governor](governor.md) left of it",
     "mode": "`async` or `sync`",
     "queue": "`SHADOW_QUEUE`",
     "bucket": "its place in the closed books",

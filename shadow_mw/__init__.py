@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from shadow_mw.asgi import ShadowMiddleware
-from shadow_mw.assembly.installation import statistics
+from shadow_mw.assembly.installation import drain, statistics
+from shadow_mw.doors.function import request_id, shadow
+from shadow_mw.doors.instrument import instrument
 from shadow_mw.exceptions import (
     CircuitOpen,
     MissingExtraError,
@@ -18,6 +20,7 @@ from shadow_mw.exceptions import (
     ShadowTimeout,
     ShadowUnreachable,
     StoreError,
+    UsageError,
 )
 from shadow_mw.protocols import Pair
 from shadow_mw.records import Comparison, Judgement, Tally
@@ -47,6 +50,11 @@ __all__ = [
     "Statistics",
     "StoreError",
     "Tally",
+    "UsageError",
     "__version__",
+    "drain",
+    "instrument",
+    "request_id",
+    "shadow",
     "statistics",
 ]

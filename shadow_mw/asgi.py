@@ -12,6 +12,7 @@ from shadow_mw.boundary import Guard
 from shadow_mw.capture import Capture
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
+from shadow_mw.nesting import nesting
 from shadow_mw.telemetry.context import current_parent
 from shadow_mw.wire import address_of, quoted_path
 
@@ -30,6 +31,8 @@ class ShadowMiddleware:
 
     Bytes, order, timing and errors of the app stay as they are without it.
     """
+
+    _is_automatic = False
 
     def __init__(self, app: ASGIApp, **settings: Unpack[Keywords]) -> None:
         """Put the middleware in front of `app`.
@@ -57,7 +60,7 @@ class ShadowMiddleware:
             await self.app(scope, receive, send)
 
     async def _serve(self, installation: Installation, scope: Scope, receive: Receive, send: Send) -> None:
-        capture = _admit(installation.mirror, scope)
+        capture = _admit(installation.mirror, scope, is_automatic=self._is_automatic)
         if capture is None:
             await self.app(scope, receive, send)
             return
@@ -144,10 +147,14 @@ class _Tee:
         return {**message, "headers": [*headers, echoed]}
 
 
-def _admit(mirror: Mirror, scope: Scope) -> Capture | None:
+def _admit(mirror: Mirror, scope: Scope, *, is_automatic: bool) -> Capture | None:
     with _guard:
+        if nesting.is_needed and nesting.is_anothers(scope, is_automatic=is_automatic):
+            return None
         path = _app_path(scope["path"], scope.get("root_path", ""))
         route = mirror.find(scope["method"], path)
+        if nesting.is_needed:
+            nesting.mark(scope, is_automatic=is_automatic, is_predict_call=route is not None)
         if route is None:
             return None
         query = scope.get("query_string", b"").decode("latin-1")

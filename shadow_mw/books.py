@@ -6,6 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from shadow_mw.restraints import Restraints
+
 Key = tuple[str, str]
 
 
@@ -21,6 +23,8 @@ class Books:
         self._lock = threading.Lock()
         self._totals: dict[Key, Counter[str]] = {}
         self._taken: dict[Key, Counter[str]] = {}
+        self.restraints = Restraints()
+        """Beside the counts: who holds back at this moment, and why."""
 
     def add(self, route: str, shadows: Iterable[str], *words: str) -> None:
         """Count each word (`eligible`, a bucket, a skip, `agree`, …) once for each shadow."""

@@ -45,18 +45,46 @@ class BoundSettings(Configuration):
     breaker_reset_seconds: float = Field(
         30.0, gt=0.0, description="How long an open circuit stays open before one probe is let through."
     )
+    adaptive_concurrency: bool = Field(
+        False,
+        description="`1` lets the number of calls under way follow what the shadow bears: between 1 and "
+        "`SHADOW_MAX_CONCURRENCY`, by its latency. See [the governor](governor.md#adaptive-concurrency).",
+    )
+    max_added_seconds: float = Field(
+        0.001,
+        ge=0.0,
+        le=60.0,
+        description="How long our own code may take of a predict call on average, in seconds; above it, less "
+        "is mirrored until it is right again. `0` sets no limit. See [the governor](governor.md).",
+    )
+    max_host_load: float | None = Field(
+        None,
+        gt=0.0,
+        le=1.0,
+        description="For what share of the time somebody may wait for a CPU (the kernel's pressure figure, "
+        "0.0 to 1.0); above it, less is mirrored. Not set: no limit. See [the governor](governor.md).",
+    )
     memory_bytes: Size | None = Field(
         None,
-        description="The most memory that the mirror process may take for its data, as in `512MiB`; the "
-        "kernel keeps it (RLIMIT_DATA). Each process of a `python:` target has the same cap of its own, for "
-        "its resident memory too. Not set: no cap.",
+        description="The most memory that the mirror process may take, as in `512MiB`: data by RLIMIT_DATA, "
+        "and all by a [cgroup](caps.md) where one is delegated. Each process of a `python:` target has the "
+        "same cap of its own, for its resident memory too. Not set: no cap.",
     )
     cpu_seconds_per_second: float | None = Field(
         None,
         gt=0.0,
         le=64.0,
-        description="The most CPU that the mirror process may use, in cores: above it, it reads nothing more "
-        "until the average is right again. Not set: no cap, at the lowest priority all the same.",
+        description="The most CPU that the mirror process may use, in cores, and each process of a `python:` "
+        "target: above it, the former reads nothing more and the latter is stopped until the average is "
+        "right again. Not set: no cap, at the lowest priority all the same, and less where a CPU quota that "
+        "is shared with production [runs out](caps.md#inside-a-cpu-quota).",
+    )
+    cgroup: str = Field(
+        "auto",
+        pattern=r"^(auto|off|/.+)$",
+        description="Where the mirror process and those of `python:` targets get cgroups of their own "
+        "(Linux, version 2): `auto` is the cgroup that was delegated to the app, if any; a folder as in "
+        "`/sys/fs/cgroup/shadows`; or `off`. See [caps](caps.md).",
     )
     sandbox: Literal["strict", "best-effort", "off"] = Field(
         "best-effort",

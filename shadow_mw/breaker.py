@@ -37,6 +37,7 @@ class Breaker:
         self._opened_at = 0.0
         self._generation = 0
         self._probing = False
+        self._rests_until = float("-inf")
 
     def __repr__(self) -> str:
         """State and failures in a row."""
@@ -44,15 +45,28 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """`closed`, `open` or `half-open`."""
+        """`closed`, `open` or `half-open`; while the shadow rests, `open`."""
+        return "open" if self._is_resting else self._circuit
+
+    @property
+    def _circuit(self) -> State:
         return cast(State, self._machine.current_state)
+
+    @property
+    def _is_resting(self) -> bool:
+        return self._clock() < self._rests_until
+
+    def rest(self, seconds: float) -> None:
+        """Let no call through for so long, as the shadow has asked, and at most for as long as when open."""
+        self._rests_until = self._clock() + min(seconds, self._reset_seconds)
 
     @property
     def closed_for_seconds(self) -> float:
         """How long at least no call is let through; 0 where one may be."""
-        if self.state == pybreaker.STATE_CLOSED:
-            return 0.0
-        return max(self._opened_at + self._reset_seconds - self._clock(), 0.0)
+        opens_at = self._rests_until
+        if self._circuit != pybreaker.STATE_CLOSED:
+            opens_at = max(opens_at, self._opened_at + self._reset_seconds)
+        return max(opens_at - self._clock(), 0.0)
 
     @contextlib.contextmanager
     def permit(self) -> Iterator[None]:
@@ -75,7 +89,9 @@ class Breaker:
             self._probing = self._probing and not is_probe
 
     def _admit(self) -> bool:
-        if self.state == pybreaker.STATE_CLOSED:
+        if self._is_resting:
+            raise CircuitOpen("the shadow has asked not to be asked for a while (Retry-After)")
+        if self._circuit == pybreaker.STATE_CLOSED:
             return False
         if self._probing or self._clock() < self._opened_at + self._reset_seconds:
             raise CircuitOpen("the circuit of this shadow is open")
@@ -86,12 +102,12 @@ class Breaker:
     def _settle(self, generation: int, error: Exception | None) -> None:
         if generation != self._generation:
             return  # a call from before the circuit changed says nothing about the shadow of now
-        before = self.state
+        before = self._circuit
         if error is None and before == pybreaker.STATE_CLOSED and not self._machine.fail_counter:
             return  # nothing that an answer could change
         with contextlib.suppress(Exception):
             self._machine.call(_replay, error)
-        if self.state != before:
+        if self._circuit != before:
             self._generation += 1
             self._opened_at = self._clock()
 

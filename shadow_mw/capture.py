@@ -29,7 +29,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class Head:
     """What is known of a request before its body: as it came, and read no sooner than it is needed."""
 
-    __slots__ = ("_fields", "_number", "_request_id", "_terms", "address", "named", "path", "query", "route")
+    __slots__ = ("_fields", "_number", "_request_id", "address", "named", "path", "query", "route", "terms")
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Head:
         self.route = route
         self.path = path
         self.query = query
-        self._terms = terms
+        self.terms = terms
         self._number = number
         self._fields = list(headers)
         self.named = dict(reversed(self._fields))
@@ -56,13 +56,13 @@ class Head:
     @property
     def exchange_id(self) -> str:
         """Joins the halves of one exchange."""
-        return f"{self._terms.origin}-{self._number:x}"
+        return f"{self.terms.origin}-{self._number:x}"
 
     @property
     def request_id(self) -> str:
         """The caller's, else that of its trace, else one of ours."""
         if not self._request_id:
-            own = accepted_request_id(self.text(self._terms.request_id_header))
+            own = accepted_request_id(self.text(self.terms.request_id_header))
             self._request_id = own or trace_id_of(self.text(b"traceparent")) or uuid7()
         return self._request_id
 
@@ -75,7 +75,7 @@ class Head:
         traceparent, tracestate = (
             parent if parent[0] else (self.text(b"traceparent"), self.text(b"tracestate"))
         )
-        forwarded = self._terms.forwarded
+        forwarded = self.terms.forwarded
         return CapturedRequest(
             exchange_id=self.exchange_id,
             request_id=self.request_id,
@@ -88,8 +88,8 @@ class Head:
             body=body,
             traceparent=traceparent,
             tracestate=tracestate,
-            sample_rate=self._terms.sample_rate,
-            mode=self._terms.mode,
+            sample_rate=self.terms.sample_rate,
+            mode=self.terms.mode,
             address=self.address,
         )
 
@@ -142,6 +142,7 @@ class Capture:
         "head",
         "is_finished",
         "is_offered",
+        "is_prediction",
         "parent",
         "request_body",
         "response_body",
@@ -164,6 +165,8 @@ class Capture:
         self.is_offered = False
         """True once the request half has gone ahead (sync mode)."""
         self.is_finished = False
+        self.is_prediction = False
+        """True where the body of the response is the prediction itself, as what a function returns."""
         self.declares_no_body = False
         """True when the head says that no body follows."""
         self._clock = clock
@@ -263,6 +266,7 @@ class Capture:
             body=self.response_body.joined(),
             is_body_captured=self._is_body_captured,
             failure=self._reason(),
+            is_prediction=self.is_prediction,
         )
 
     def _reason(self) -> str:

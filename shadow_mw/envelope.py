@@ -156,4 +156,5 @@ def _kind_of(envelope: Envelope) -> str:
 
 def _associated(headers: dict[str, str]) -> bytes:
     """What an encrypted value can't be parted from: its kind, version and id."""
-    return f"{headers.get('ce_type', '')}\0{headers.get('ce_id', '')}".encode()
+    # A header from outside may hold what is no UTF-8; whatever it is, it was not sealed with that.
+    return f"{headers.get('ce_type', '')}\0{headers.get('ce_id', '')}".encode("utf-8", "surrogatepass")

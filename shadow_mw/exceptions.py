@@ -5,9 +5,11 @@
     ShadowMWError
     ├── SettingsError             a setting is wrong: names the variable, the value and the mend
     │   └── MissingExtraError     a feature needs an optional dependency: names the pip command
+    ├── UsageError                what was handed over in code can't be mirrored: says what to give instead
     ├── ShadowError               a shadow did not answer; never reaches production's caller
     │   ├── ShadowTimeout         no complete answer within SHADOW_TIMEOUT_SECONDS
     │   ├── ShadowUnreachable     no connection: refused, unknown host, TLS failure
+    │   │   └── ShadowAddressRefused  its name means an address where no shadow may be; nothing was sent
     │   ├── ShadowProtocolError   the connection or process broke, or what came is no answer
     │   ├── ShadowAnswerTooLarge  the answer is larger than SHADOW_MAX_BODY_BYTES
     │   ├── ShadowModelError      a model in Python raised an exception
@@ -42,6 +44,10 @@ class MissingExtraError(SettingsError):
         super().__init__(f"{feature} needs an extra that is not installed: pip install 'shadow-mw[{extra}]'")
 
 
+class UsageError(ShadowMWError, TypeError):
+    """What was handed over in code can't be mirrored; the message says what to give instead."""
+
+
 class ShadowError(ShadowMWError):
     """A shadow did not answer; production's caller never sees it.
 
@@ -65,6 +71,10 @@ class ShadowTimeout(ShadowError):
 
 class ShadowUnreachable(ShadowError):
     """No connection could be made: refused, unknown host, TLS failure."""
+
+
+class ShadowAddressRefused(ShadowUnreachable):
+    """The shadow's name means an address where no shadow may be; nothing was sent there."""
 
 
 class ShadowProtocolError(ShadowError):
@@ -92,10 +102,11 @@ class ShadowModelError(ShadowError):
 class ShadowStatusError(ShadowError):
     """The answer has a status outside 2xx, so it is no prediction."""
 
-    def __init__(self, status: int) -> None:
-        """Keep the HTTP `status` for the record."""
+    def __init__(self, status: int, pause_seconds: float = 0.0) -> None:
+        """Keep the HTTP `status` for the record, and for how long the shadow asks to be left alone."""
         super().__init__(f"the shadow answered with status {status}")
         self.status = status
+        self.pause_seconds = pause_seconds
 
     @property
     def error_type(self) -> str:

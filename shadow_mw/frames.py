@@ -14,6 +14,7 @@ import msgspec
 
 from shadow_mw.exceptions import FrameError
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange
+from shadow_mw.restraints import Restraint
 from shadow_mw.snapshots import Statistics
 
 VERSION = 1
@@ -22,10 +23,12 @@ _encoder = msgspec.msgpack.Encoder()
 _T = TypeVar("_T")
 
 
-class Counts(msgspec.Struct, frozen=True, tag="counts"):
+class Counts(msgspec.Struct, frozen=True, omit_defaults=True, tag="counts"):
     """What the app's side added to the books: for each route and shadow the counts by word."""
 
     added: tuple[tuple[str, str, dict[str, int]], ...]
+    restraints: tuple[Restraint, ...] = ()
+    """Who holds back, of those whose counts these are."""
 
 
 class Flush(msgspec.Struct, frozen=True, tag="flush"):
@@ -103,5 +106,5 @@ class FrameReader(Generic[_T]):
     def _decode(self, payload: bytes) -> _T:
         try:
             return self._decoder.decode(payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise FrameError(f"a frame could not be decoded: {error}") from error

@@ -13,6 +13,7 @@ class Keywords(TypedDict, total=False):
 
     enabled: bool
     targets: str | Sequence[str]
+    target_networks: str | Sequence[str]
     routes: str | Sequence[str]
     control: str | None
     control_rate: float
@@ -25,6 +26,9 @@ class Keywords(TypedDict, total=False):
     sample_rate: float
     timeout_seconds: float
     max_concurrency: int
+    adaptive_concurrency: bool
+    max_added_seconds: float
+    max_host_load: float | None
     replicas: int
     queue_size: int
     queue_bytes: int | str
@@ -54,6 +58,7 @@ class Keywords(TypedDict, total=False):
     memory_bytes: int | str | None
     sandbox: Literal["strict", "best-effort", "off"]
     cpu_seconds_per_second: float | None
+    cgroup: str
     drain_seconds: float
     worker_listen: str
     gate_min_agreement: float

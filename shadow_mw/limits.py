@@ -6,6 +6,10 @@ import contextlib
 import os
 from pathlib import Path
 
+_LOWEST_NICE = 19
+#: Of 1,000: the models' processes, which have that, go before the mirror, and the mirror before production.
+_OOM_SCORE = 900
+
 
 def step_back(name: str) -> None:
     """Take a name for `ps` (15 characters) and the lowest priority: SCHED_IDLE, or nice 19 elsewhere."""
@@ -15,7 +19,25 @@ def step_back(name: str) -> None:
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
             return
-    os.nice(19)
+    os.nice(_LOWEST_NICE)
+
+
+def is_lowest_priority() -> bool:
+    """True where the kernel runs this process last."""
+    is_idle = hasattr(os, "SCHED_IDLE") and os.sched_getscheduler(0) == os.SCHED_IDLE
+    return is_idle or os.getpriority(os.PRIO_PROCESS, 0) >= _LOWEST_NICE
+
+
+def die_before_production(score: int = _OOM_SCORE) -> None:
+    """Have the kernel take this process before others where memory is short; never lowers what it has.
+
+    Raises:
+        OSError: it can't be told.
+
+    """
+    path = Path("/proc/self/oom_score_adj")
+    if int(path.read_text()) < score:
+        path.write_text(str(score))
 
 
 def cap_memory(size_bytes: int | None) -> None:

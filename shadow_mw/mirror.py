@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from itertools import count
 
@@ -15,7 +16,9 @@ from shadow_mw.protocols import Queue
 from shadow_mw.records import Bucket, CapturedResponse, Skip
 from shadow_mw.routes import Route, RouteTable
 from shadow_mw.settings import Settings
+from shadow_mw.stopwatch import Stopwatch
 from shadow_mw.telemetry.context import is_marked
+from shadow_mw.timed_capture import TimedCapture
 from shadow_mw.wire import BODYLESS_METHODS
 
 SHADOW_REQUEST_HEADER = b"shadow-request"
@@ -43,6 +46,8 @@ class Mirror:
             sample_rate=settings.sample_rate,
             mode=settings.mode,
         )
+        self._sample_rate = settings.sample_rate
+        self.stopwatch = Stopwatch(is_on=settings.max_added_seconds > 0.0)
         self._guard = Guard("mirroring a request")
         self.is_sync = settings.mode == "sync"
         self.needs_address = settings.control is not None and settings.control.is_self
@@ -52,6 +57,19 @@ class Mirror:
         """Name this process anew, after a fork."""
         self._terms = msgspec.structs.replace(self._terms, origin=uuid7())
         self._numbers = count()
+        self.stopwatch.reset()
+
+    @property
+    def origin(self) -> str:
+        """Names this process; a forked child has another."""
+        return self._terms.origin
+
+    def govern(self, share: float) -> None:
+        """From now on mirror this share of what `SHADOW_SAMPLE_RATE` asks for.
+
+        By the same hash, so that what is sampled at a lower rate is sampled at each higher one too.
+        """
+        self._terms = msgspec.structs.replace(self._terms, sample_rate=share * self._sample_rate)
 
     def __repr__(self) -> str:
         """Where it mirrors to."""
@@ -74,8 +92,10 @@ class Mirror:
             headers: Names in lower case.
 
         """
+        number = next(self._numbers)
         try:
-            return self._admit(Head(self._terms, next(self._numbers), route, path, query, headers))
+            began_ns = 0 if number % self.stopwatch.every else time.perf_counter_ns()
+            return self._admit(Head(self._terms, number, route, path, query, headers), began_ns)
         except Exception as error:  # noqa: BLE001 the guard's own boundary
             self._guard.note(error)
             return None
@@ -87,17 +107,24 @@ class Mirror:
         if capture.is_finished:
             return  # the app has answered before it read: no second half would follow
         with self._guard:
+            began_ns = time.perf_counter_ns()
             capture.is_offered = self._queue.offer(capture.request())
+            if isinstance(capture, TimedCapture):
+                capture.spent_ns += time.perf_counter_ns() - began_ns
 
     def finish(self, capture: Capture) -> None:
         """Hand the exchange over, or book why not; what comes after the first call is ignored."""
         try:
-            if capture.finish():
+            if not capture.finish():
+                return
+            if isinstance(capture, TimedCapture):
+                self._finish_timed(capture)
+            else:
                 self._finish(capture)
         except Exception as error:  # noqa: BLE001 the guard's own boundary
             self._guard.note(error)
 
-    def _admit(self, head: Head) -> Capture | None:
+    def _admit(self, head: Head, began_ns: int) -> Capture | None:
         skip = self._skip_of(head)
         if skip is not None:
             self._books.add(str(head.route), self._shadows, skip)
@@ -106,11 +133,19 @@ class Mirror:
         if declared_bytes > self._max_body_bytes:
             self._lose(str(head.route), "too_large")
             return None
-        capture = Capture(head, self._max_body_bytes, declared_bytes)
+        if began_ns:
+            capture: Capture = TimedCapture(head, self._max_body_bytes, declared_bytes, began_ns)
+        else:
+            capture = Capture(head, self._max_body_bytes, declared_bytes)
         # HTTP/2 needs no header for a body: without one, only methods that have none by custom count.
         if declared_bytes <= 0 and b"transfer-encoding" not in head.named:
             capture.declares_no_body = declared_bytes == 0 or head.route.method in BODYLESS_METHODS
         return capture
+
+    def _finish_timed(self, capture: TimedCapture) -> None:
+        began_ns = time.perf_counter_ns()
+        self._finish(capture)
+        self.stopwatch.note(capture.spent_ns + time.perf_counter_ns() - began_ns)
 
     def _finish(self, capture: Capture) -> None:
         if capture.is_offered:
@@ -134,10 +169,12 @@ class Mirror:
 
     def _skip_of(self, head: Head) -> Skip | None:
         """Why a request is left out by policy, or None."""
-        named, rate = head.named, self._terms.sample_rate
+        named, rate = head.named, head.terms.sample_rate
         if SHADOW_REQUEST_HEADER in named or (b"baggage" in named and is_marked(head.text(b"baggage"))):
             return "loop"
-        return "not_sampled" if rate < 1.0 and not is_sampled(head.request_id, rate) else None
+        if rate >= 1.0 or is_sampled(head.request_id, rate):
+            return None
+        return "governed" if is_sampled(head.request_id, self._sample_rate) else "not_sampled"
 
     def _lose(self, route: str, why: Bucket) -> None:
         self._books.add(route, self._shadows, "eligible", why)

@@ -9,6 +9,7 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 
 from shadow_mw.bounds import BoundSettings
 from shadow_mw.choices import parse_choices, strangers
+from shadow_mw.networks import refusal
 from shadow_mw.privacy import PrivacySettings
 from shadow_mw.queue_urls import is_broker
 from shadow_mw.records import Mode
@@ -19,6 +20,7 @@ from shadow_mw.values import (
     Control,
     ListenAddress,
     Names,
+    Networks,
     Path,
     QueueName,
     Routes,
@@ -40,6 +42,12 @@ class MirroringSettings(PrivacySettings, BoundSettings):
         description="The shadows: one URL, or `name=URL, name=URL`. Without a path the URL takes the "
         "path of the request. A callable in Python is `name=python:module:attribute`. With no target the "
         "middleware is inert and says so in one log line.",
+    )
+    target_networks: Networks = Field(
+        (),
+        description="The networks in which shadows may be, as in `10.0.0.0/8, fd00::/8`. An address "
+        "elsewhere is refused at the start, and a name that means one at each connection: "
+        "`ShadowAddressRefused`. Not set: anywhere but where clouds keep credentials.",
     )
     routes: Routes = Field(
         (),
@@ -165,6 +173,7 @@ class MirroringSettings(PrivacySettings, BoundSettings):
         if self.targets and not self.routes:
             raise ValueError("SHADOW_ROUTES is not set: name the predict route, as in 'POST /predict'")
         self._refuse_strange_routes()
+        self._refuse_foreign_addresses()
         self._refuse_what_a_broker_cannot()
         if self.control is not None and self.control.is_self and not self.control_routes:
             raise ValueError(
@@ -191,6 +200,13 @@ class MirroringSettings(PrivacySettings, BoundSettings):
             raise ValueError(
                 "SHADOW_CONTROL is self, and a broker's worker may run on another host: name production's URL"
             )
+
+    def _refuse_foreign_addresses(self) -> None:
+        for target in (*self.targets, *([self.control] if self.control else [])):
+            if target.address and (why := refusal(target.address, self.target_networks)):
+                raise ValueError(
+                    f"the shadow {target.name} at {target.url} is at {why}: correct one of the two"
+                )
 
     def _refuse_strange_routes(self) -> None:
         unknown = strangers(parse_choices(self.compare), map(str, self.routes))

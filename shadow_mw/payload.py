@@ -211,6 +211,8 @@ def _json_text(value: Any) -> str:
         return _to_json(value)
     except RecursionError:
         return f"<{type(value).__name__} nested too deep>"
+    except (TypeError, ValueError):  # an expression of JMESPath can be the result of one
+        return f"<{type(value).__name__} that is not JSON>"
 
 
 @lru_cache(maxsize=64)

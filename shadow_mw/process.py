@@ -19,9 +19,12 @@ import anyio
 
 from shadow_mw.assembly.workshop import make_engine
 from shadow_mw.books import Books
+from shadow_mw.caps.allowance import Allowance
+from shadow_mw.caps.cap import Cap, sentence
+from shadow_mw.caps.taking import capped
+from shadow_mw.caps.wish import Wish
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.hosting import Companion, run_loop, spare_collector, with_company
-from shadow_mw.limits import cap_memory, step_back
 from shadow_mw.queues.mirror_process import remove_traces
 from shadow_mw.queues.socket_source import SocketSource
 from shadow_mw.settings import Settings, load_settings
@@ -49,10 +52,12 @@ class Hosting:
         is_alone: bool,
         readers: Sequence[Any] = (),
         companions: Sequence[Companion] = (),
+        caps: Sequence[Cap] = (),
     ) -> None:
         """Wire the worker; with `is_alone` it ends with the last process that is connected.
 
-        `readers` read its metrics beside those that the environment names, `companions` run beside it.
+        `readers` read its metrics beside those that the environment names, `companions` run beside it, and
+        of `caps`, which its process has, the app is told.
         """
         self._companions = companions
         self._settings = settings
@@ -71,6 +76,9 @@ class Hosting:
         )
         self._worker = make_engine(settings, books, comparators, self.snapshot, readers=readers)
         _log.addHandler(_Forwarding(self._source))
+        if caps:
+            level = logging.INFO if all(cap.holds or not cap.is_wanted for cap in caps) else logging.WARNING
+            self._source.log(level, f"caps of the mirror process: {sentence(caps)}")
 
     def snapshot(self) -> Statistics:
         """The worker's statistics."""
@@ -97,8 +105,9 @@ class Hosting:
         async with anyio.create_task_group() as group:
             group.start_soon(self._source.serve, self)
             group.start_soon(self._watch_connections)
-            if self._settings.cpu_seconds_per_second:
-                group.start_soon(self._keep_cpu_share, self._settings.cpu_seconds_per_second)
+            allowance = Allowance.here(self._settings.cpu_seconds_per_second)
+            if not allowance.is_endless:
+                group.start_soon(self._keep_cpu_share, allowance)
             with self._working:
                 await self._worker.run(self._source)
             await anyio.sleep(_LAST_WORDS_SECONDS)  # the acknowledgements of the last batch are on their way
@@ -116,24 +125,24 @@ class Hosting:
         await anyio.sleep(self._settings.drain_seconds)
         self._working.cancel()
 
-    async def _keep_cpu_share(self, share: float) -> None:
-        """Read nothing for as long as it takes to bring the share of CPU down to its cap."""
-        used = time.process_time()
+    async def _keep_cpu_share(self, allowance: Allowance) -> None:
+        """Read nothing for as long as it takes to bring the use of CPU down to what is allowed."""
+        used, looked_at = time.process_time(), time.monotonic()
         while True:
             await anyio.sleep(_WATCH_SECONDS)
-            now = time.process_time()
-            excess_seconds = (now - used) / share - _WATCH_SECONDS
-            used = now
-            if excess_seconds > 0:
-                self._source.pause(excess_seconds)
-                await anyio.sleep(excess_seconds)
+            used_before, used = used, time.process_time()
+            before, looked_at = looked_at, time.monotonic()
+            pause_seconds = allowance.pause_seconds(used - used_before, looked_at - before)
+            if pause_seconds > 0:
+                self._source.pause(pause_seconds)
+                await anyio.sleep(pause_seconds)
 
 
 class _Forwarding(logging.Handler):
-    """Hands warnings to an app, whose log somebody reads."""
+    """Hands what is logged to an app, whose log somebody reads."""
 
     def __init__(self, source: SocketSource) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._source = source
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -154,12 +163,12 @@ def main() -> None:
 
 
 def _serve_app() -> None:
-    step_back("shadow_mw")
     settings = load_settings(**json.load(sys.stdin))
-    cap_memory(settings.memory_bytes)
+    _log.setLevel(logging.INFO)
     listener = socket.socket(fileno=_LISTENER)
     listener.set_inheritable(False)
-    run(settings, listener, is_alone=True)
+    with capped("shadow_mw", Wish.of(settings)) as caps:
+        run(settings, listener, is_alone=True, caps=caps)
     with contextlib.suppress(OSError):
         remove_traces(Path(sys.argv[1]))
 

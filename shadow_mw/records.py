@@ -26,7 +26,7 @@ Bucket: TypeAlias = Literal[
     "worker_lost",
 ]
 #: Why a request to a predict route is left out by policy; counted beside the books.
-Skip: TypeAlias = Literal["not_sampled", "loop", "request_incomplete"]
+Skip: TypeAlias = Literal["not_sampled", "governed", "loop", "request_incomplete"]
 
 BUCKETS: tuple[Bucket, ...] = get_args(Bucket)
 SKIPS: tuple[Skip, ...] = get_args(Skip)
@@ -265,6 +265,10 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="pu
     """Calls that may be under way at once."""
     waiting: int = 0
     """Exchanges that wait for a call."""
+    share: float = 1.0
+    """How much is mirrored of what the settings ask for; below 1.0 while the governor holds back."""
+    held_back: str = ""
+    """Why the governor holds back, as half a sentence; empty while it does not."""
 
 
 #: What a store keeps.

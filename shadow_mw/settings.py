@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -13,6 +14,11 @@ from shadow_mw.exceptions import SettingsError
 from shadow_mw.guard_variables import GUARD_VARIABLES
 from shadow_mw.mirroring import MirroringSettings
 from shadow_mw.queue_urls import KAFKA_PREFIX
+
+#: What stands before the @ of a URL: of each item of a list, and of the whole.
+_CREDENTIALS = re.compile(r"//([^,\n]*)@")
+_ALL_CREDENTIALS = re.compile(r"//(.*)@", re.DOTALL)
+_LONGEST_HARMLESS = 4
 
 
 class Settings(MirroringSettings):
@@ -84,6 +90,7 @@ def load_settings(**overrides: Any) -> Settings:
 
     """
     _refuse_unknown(overrides)
+    _refuse_undecodable(overrides)
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -127,6 +134,22 @@ def _refuse_unknown(overrides: dict[str, Any]) -> None:
         raise SettingsError(f"{name!r} is not a setting{hint}")
 
 
+def _refuse_undecodable(overrides: dict[str, Any]) -> None:
+    """Refuse what holds bytes that are no UTF-8, before a message that quotes them fails by itself."""
+    for field in Settings.model_fields:
+        text = _raw(field, overrides)
+        if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
+            raise SettingsError(f"{variable(field)}: its value is not text in UTF-8")
+
+
+def _raw(field: str, overrides: dict[str, Any]) -> str:
+    """A setting as it was given, or an empty text."""
+    if field in overrides:
+        return str(overrides[field])
+    name = variable(field)
+    return next((value for key, value in os.environ.items() if key.upper() == name), "")
+
+
 def _nearest(word: str, known: list[str]) -> str:
     return next(iter(difflib.get_close_matches(word, known, n=1)), "")
 
@@ -138,4 +161,15 @@ def _sentence(detail: Any, overrides: dict[str, Any]) -> str:
     field = str(detail["loc"][0])
     given = " (given as a keyword)" if field in overrides else ""
     description = Settings.model_fields[field].description
-    return f"{variable(field)}{given}: {message}. {description}"
+    return f"{variable(field)}{given}: {_without_credentials(message, _raw(field, overrides))}. {description}"
+
+
+def _without_credentials(message: str, value: str) -> str:
+    """A message that may quote a value, without what stands before the @ of a URL in it."""
+    found = _CREDENTIALS.findall(value)
+    # Lists are split at commas, which a password may hold, so that a message quotes a part of it.
+    parts = [part for whole in _ALL_CREDENTIALS.findall(value) for part in re.split(r"[,:'\"\\]", whole)]
+    for secret in [*found, *(part for part in parts if len(part) >= _LONGEST_HARMLESS)]:
+        for form in (secret, repr(secret)[1:-1]):
+            message = message.replace(form, "***") if form else message
+    return message

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from shadow_mw.records import Mode
+from shadow_mw.restraints import Restraint
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,5 +47,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     queue: str
     shadows: tuple[ShadowStatistics, ...]
+    restraint: Restraint | None = None
+    """Of the app's processes that hold back the one that does so most; None where none does."""
     lag: int | None = None
     """How many exchanges wait at the broker, as far as this worker knows; None where it knows of none."""

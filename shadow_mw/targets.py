@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
-import socket
 from urllib.parse import urlsplit
 
 import msgspec
 
 from shadow_mw.exceptions import SettingsError
+from shadow_mw.networks import is_forbidden, numeric
 
 #: The URL of production itself.
 SELF = "self"
-#: Where clouds hand out credentials to whoever asks from inside; no model is served there.
-_FORBIDDEN = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "169.254.0.0/16",
-        "fe80::/10",
-        "fd00:ec2::254/128",
-        "100.100.100.200/32",
-        "168.63.129.16/32",
-    )
-)
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _PYTHON = re.compile(rf"python:{_DOTTED}:{_DOTTED}\Z")
@@ -62,6 +49,23 @@ class Target(msgspec.Struct, frozen=True):
         return self.url.startswith("python:")
 
     @property
+    def address(self) -> str:
+        """The numeric address that the URL names in whatever way; empty where it names a host by name."""
+        return numeric(urlsplit(self.url).hostname or "")
+
+    @property
+    def is_plain(self) -> bool:
+        """True where what is sent can be read on the way."""
+        return self.url.startswith("http://")
+
+    def in_the_clear(self, address: str) -> str:
+        """What is said where it is asked without encryption over networks that anybody may share."""
+        return (
+            f"the shadow {self.name} at {self.url} is asked in the clear, and {address} is a public address: "
+            "what it is sent can be read on the way; use https://"
+        )
+
+    @property
     def has_path(self) -> bool:
         """True when the URL names the path to ask, whatever the request's is."""
         return urlsplit(self.url).path not in ("", "/")
@@ -93,26 +97,6 @@ def checked_name(name: object) -> str:
     return name
 
 
-def is_forbidden(address: str) -> bool:
-    """True for a numeric address that no shadow can have: link-local, or a cloud's metadata service."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        found = found.ipv4_mapped or found.sixtofour or _behind_nat64(found) or found
-    return any(found in network for network in _FORBIDDEN)
-
-
-def _behind_nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
-
-
-def _numeric(host: str) -> str:
-    """The address that a host's text is, as in `2852039166`; empty for a name."""
-    try:
-        return host if ":" in host else socket.inet_ntoa(socket.inet_aton(host))
-    except OSError:
-        return ""
-
-
 def _checked_python(url: str) -> str:
     if not _PYTHON.match(url):
         raise SettingsError(
@@ -137,7 +121,7 @@ def _checked(url: str) -> str:
         )
     if port == 0:
         raise SettingsError(f"{url!r} has port 0: name the port that the shadow listens on")
-    address = _numeric(parts.hostname)
+    address = numeric(parts.hostname)
     if address and is_forbidden(address):
         raise SettingsError(f"{url!r} is an address where clouds keep credentials, and not a shadow's")
     if parts.username or parts.password:

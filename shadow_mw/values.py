@@ -12,6 +12,7 @@ from shadow_mw.captures import parse_capture
 from shadow_mw.choices import parse_choices
 from shadow_mw.digests import checked_key
 from shadow_mw.fates import parse_entry, split_entries
+from shadow_mw.networks import Network, parse_network
 from shadow_mw.queue_urls import checked_queue
 from shadow_mw.routes import Route, parse_route
 from shadow_mw.store_urls import checked_store
@@ -136,6 +137,8 @@ def valid_path(expression: str) -> str:
         jmespath.compile(expression)
     except JMESPathError as error:
         raise ValueError(f"{expression!r} is not JMESPath: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise ValueError(f"{expression[:40]!r}… is nested too deep for JMESPath") from None
     return expression
 
 
@@ -174,6 +177,7 @@ def _control(value: object) -> object:
 Targets = Annotated[tuple[Target, ...], BeforeValidator(_each(parse_target))]
 Control = Annotated[Target | None, BeforeValidator(_control)]
 Routes = Annotated[tuple[Route, ...], BeforeValidator(_each(parse_route))]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_each(parse_network))]
 Names = Annotated[tuple[str, ...], BeforeValidator(_items)]
 LowerNames = Annotated[tuple[str, ...], BeforeValidator(_lower)]
 Entries = Annotated[tuple[str, ...], BeforeValidator(_entries)]

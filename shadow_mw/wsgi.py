@@ -19,6 +19,7 @@ from shadow_mw.environ import (
 )
 from shadow_mw.keywords import Keywords
 from shadow_mw.mirror import Mirror
+from shadow_mw.nesting import nesting
 from shadow_mw.records import Headers
 from shadow_mw.telemetry.context import server_parent
 from shadow_mw.wire import READING_HEADERS
@@ -41,6 +42,8 @@ class ShadowWSGIMiddleware:
     Bytes, order, timing and errors of the app stay as they are without it (PEP 3333).
     """
 
+    _is_automatic = False
+
     def __init__(self, app: WSGIApplication, **settings: Unpack[Keywords]) -> None:
         """Put the middleware in front of `app`.
 
@@ -58,8 +61,10 @@ class ShadowWSGIMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; what is not mirrored goes through with the very objects it came with."""
         installation = self._installation
-        capture = None if installation is None else _admit(installation.mirror, environ)
-        if installation is None or capture is None:
+        if installation is None:
+            return self.app(environ, start_response)
+        capture = _admit(installation.mirror, environ, is_automatic=self._is_automatic)
+        if capture is None:
             return self.app(environ, start_response)
         tee = _Tee(capture, installation, environ, start_response)
         try:
@@ -252,9 +257,13 @@ class _SizedBody(_Body):
         return len(self._iterator)
 
 
-def _admit(mirror: Mirror, environ: WSGIEnvironment) -> Capture | None:
+def _admit(mirror: Mirror, environ: WSGIEnvironment, *, is_automatic: bool) -> Capture | None:
     with _guard:
+        if nesting.is_needed and nesting.is_anothers(environ, is_automatic=is_automatic):
+            return None
         route = mirror.find(environ.get("REQUEST_METHOD", ""), path_of(environ))
+        if nesting.is_needed:
+            nesting.mark(environ, is_automatic=is_automatic, is_predict_call=route is not None)
         if route is None:
             return None
         query = environ.get("QUERY_STRING", "")

@@ -24,7 +24,7 @@ FATES = {
 }
 #: Fates that leave a count and no record.
 UNRECORDED = ("circuit_open", "queue_full", "too_large", "worker_lost")
-SKIPPED = ("not_sampled", "loop", "request_incomplete")
+SKIPPED = ("not_sampled", "governed", "loop", "request_incomplete")
 
 
 @dataclass(frozen=True)

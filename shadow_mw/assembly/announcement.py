@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from shadow_mw.networks import is_public
 from shadow_mw.settings import Settings
 from shadow_mw.store_urls import shown
 
@@ -11,8 +12,14 @@ _log = logging.getLogger("shadow_mw")
 
 
 def announce(settings: Settings) -> None:
-    """Say what is mirrored, or why nothing is."""
+    """Say what is mirrored, or why nothing is; and warn of what is sent in the clear."""
     say(_inert_line(settings) if settings.is_inert else _mirror_line(settings))
+    if settings.is_inert:
+        return
+    for target in (*settings.targets, *([settings.control] if settings.control else [])):
+        # What a name means is looked up, and warned of, where it is dialled.
+        if target.is_plain and target.address and is_public(target.address):
+            _log.warning("%s", target.in_the_clear(target.address))
 
 
 def say(line: str) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from shadow_mw.assembly.announcement import announce
+from shadow_mw.assembly.governing import make_governor
 from shadow_mw.assembly.objects import Objects, load_settings_with, named
 from shadow_mw.assembly.queues import AppQueue, make_queue
 from shadow_mw.assembly.unasked import unasked
 from shadow_mw.books import Books
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.forks import call_in_child, has_threads
+from shadow_mw.governor import Governor
 from shadow_mw.mirror import Mirror
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.link import LinkQueue
@@ -36,8 +39,11 @@ class Installation:
         self.settings = settings
         self._books = Books()
         self._workshop = _Workshop(settings, self._books, comparators, objects)
-        self._queue: AppQueue = make_queue(settings, self._books, self._workshop.inline_queue)
+        self._queue: AppQueue = make_queue(
+            settings, self._books, self._workshop.inline_queue, self._workshop.beat
+        )
         self.mirror = Mirror(settings, self._queue, self._books)
+        self.governor = self._workshop.governor = make_governor(settings, self.mirror, self._books)
         self.echo_header = settings.request_id_header.lower().encode() if settings.echo_request_id else b""
         # Runs when the app is garbage, and at the latest when the interpreter exits.
         weakref.finalize(self, self._queue.close, settings.drain_seconds)
@@ -57,6 +63,7 @@ class Installation:
     def close(self) -> None:
         """Drain within `SHADOW_DRAIN_SECONDS` and stop the worker; a later request starts it again."""
         self._queue.close(self.settings.drain_seconds)
+        self.governor.reset(self.mirror.origin)  # nobody looks any more until a later request
 
     def statistics(self) -> Statistics:
         """A snapshot of counts, latencies and circuits; where the worker is a process, of a second ago."""
@@ -67,6 +74,7 @@ class Installation:
         """Begin anew in a forked child: the thread and what it held stayed with the parent."""
         self.mirror.reset()
         self._books.reset()
+        self.governor.reset(self.mirror.origin)
         self._queue.reset()
         self._workshop.worker = None
 
@@ -80,6 +88,12 @@ class _Workshop:
         self._comparators = comparators
         self._objects = objects
         self.worker: Worker | Forwarder | None = None
+        self.governor: Governor | None = None
+
+    def beat(self) -> None:
+        """Have the governor look, once there is one."""
+        if self.governor is not None:
+            self.governor.beat()
 
     def inline_queue(self) -> InlineQueue:
         return InlineQueue(
@@ -87,6 +101,7 @@ class _Workshop:
             lost=self._lose,
             size=self._settings.queue_size,
             size_bytes=int(self._settings.queue_bytes),
+            beat=self.beat,
         )
 
     def _make(self) -> Worker | Forwarder:
@@ -112,6 +127,7 @@ class _Workshop:
             mode=settings.mode,
             queue=settings.queue,
             shadows=tuple(unasked(target, settings, totals) for target in settings.targets),
+            restraint=self._books.restraints.tightest(),
         )
 
 
@@ -152,6 +168,18 @@ def installations() -> tuple[Installation, ...]:
 def statistics() -> tuple[Statistics, ...]:
     """A snapshot of each mirror of this process."""
     return tuple(installation.statistics() for installation in installations())
+
+
+def drain(seconds: float = 10.0) -> bool:
+    """Wait until everything that this process mirrored is judged, stored and exported.
+
+    Returns:
+        False when something was still under way after `seconds`.
+
+    """
+    deadline = time.monotonic() + seconds
+    results = [installation.drain(max(deadline - time.monotonic(), 0.0)) for installation in installations()]
+    return all(results)
 
 
 def _route_of(message: Exchange | CapturedRequest) -> str:

@@ -23,15 +23,19 @@ _log = logging.getLogger("shadow_mw")
 AppQueue: TypeAlias = InlineQueue | LinkQueue
 
 
-def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueue]) -> AppQueue:
+def make_queue(
+    settings: Settings, books: Books, inline: Callable[[], InlineQueue], beat: Callable[[], None]
+) -> AppQueue:
     """The queue of the app's side; `inline` where a process of its own is not wanted or can't be had.
+
+    `beat` is called about every second by the thread that the queue has.
 
     Raises:
         MissingExtraError: the driver of the store, which the worker will need, is not installed.
 
     """
     if settings.queue.startswith("unix:"):
-        return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books)
+        return _link(UnixReach(settings.queue.removeprefix("unix://")), settings, books, beat)
     need_driver(settings.store)
     need_client(settings.queue)
     if settings.queue == "inline:":
@@ -44,7 +48,7 @@ def make_queue(settings: Settings, books: Books, inline: Callable[[], InlineQueu
     except SettingsError as error:
         _log.warning("%s: using inline: instead of process:", error)
         return inline()
-    return _link(reach, settings, books, fallback=inline)
+    return _link(reach, settings, books, beat, fallback=inline)
 
 
 def blueprint(settings: Settings) -> dict[str, Any]:
@@ -75,6 +79,7 @@ def _link(
     reach: MirrorProcess | UnixReach,
     settings: Settings,
     books: Books,
+    beat: Callable[[], None],
     fallback: Callable[[], InlineQueue] | None = None,
 ) -> LinkQueue:
     return LinkQueue(
@@ -84,4 +89,5 @@ def _link(
         size=settings.queue_size,
         size_bytes=int(settings.queue_bytes),
         fallback=fallback,
+        beat=beat,
     )

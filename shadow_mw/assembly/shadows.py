@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from shadow_mw.caps.wish import Wish
+from shadow_mw.networks import Network
 from shadow_mw.protocols import Shadow
 from shadow_mw.settings import Settings
 from shadow_mw.shadows.itself import ProductionItself
@@ -27,15 +29,9 @@ def make_shadow(target: Target, settings: Settings, function: Callable[[Any], An
     if target.is_python:
         return _python_shadow(target, settings)
     if target.is_self:
-        return ProductionItself(lambda address: make_shadow(Target(target.name, address), settings))
-    caps = {"max_body_bytes": int(settings.max_body_bytes), "max_connections": settings.max_concurrency}
-    if http_client() == "httptools":
-        from shadow_mw.shadows.fast import FastHTTPShadow
-
-        return FastHTTPShadow(target, **caps)
-    from shadow_mw.shadows.http import HTTPShadow
-
-    return HTTPShadow(target, **caps)
+        # Where production is, its server says: that is no matter of where shadows may be.
+        return ProductionItself(lambda address: _http_shadow(Target(target.name, address), settings, ()))
+    return _http_shadow(target, settings, settings.target_networks)
 
 
 def concurrency(target: Target, settings: Settings, *, is_in_code: bool = False) -> int:
@@ -43,6 +39,17 @@ def concurrency(target: Target, settings: Settings, *, is_in_code: bool = False)
     if target.is_python and not is_in_code:
         return min(settings.max_concurrency, settings.replicas)
     return settings.max_concurrency
+
+
+def _http_shadow(target: Target, settings: Settings, networks: Sequence[Network]) -> Shadow:
+    caps = {"max_body_bytes": int(settings.max_body_bytes), "max_connections": settings.max_concurrency}
+    if http_client() == "httptools":
+        from shadow_mw.shadows.fast import FastHTTPShadow
+
+        return FastHTTPShadow(target, networks=networks, **caps)
+    from shadow_mw.shadows.http import HTTPShadow
+
+    return HTTPShadow(target, networks=networks, **caps)
 
 
 def _python_shadow(target: Target, settings: Settings) -> Shadow:
@@ -53,8 +60,8 @@ def _python_shadow(target: Target, settings: Settings) -> Shadow:
         replicas=settings.replicas,
         features=settings.features,
         max_body_bytes=int(settings.max_body_bytes),
-        memory_bytes=None if settings.memory_bytes is None else int(settings.memory_bytes),
         sandbox=settings.sandbox,
+        wish=Wish.of(settings),
     )
     shadow.start()  # models take their time to load, so they begin before the first request
     return shadow

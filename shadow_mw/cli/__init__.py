@@ -20,6 +20,7 @@ _COMMANDS = (
     "export",
     "sql",
     "labels",
+    "run",
     "check",
     "compact",
     "purge",

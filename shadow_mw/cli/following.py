@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from shadow_mw.analysis.restraint import held_back_now
 from shadow_mw.cli.choosing import conditions
 from shadow_mw.cli.where import store_name
+from shadow_mw.questions import pulses
 from shadow_mw.store_urls import is_url
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ class Following:
         self._kept: Reader | None = self._opened() if is_url(self._store) else None
         self.seconds = 0.0
         """How long the last look took."""
+        self.held_back = ""
+        """What was mirrored at the last look and why not all, as a sentence; empty where it was all."""
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -107,12 +112,19 @@ class Following:
     def _asked(self, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
         begin = time.monotonic()
         try:
-            if self._kept is not None:
-                return self._kept.rows(sql, parameters)
-            with contextlib.closing(self._opened()) as reader:
+            with self._reader() as reader:
+                self.held_back = held_back_now(pulses(reader), int(time.time() * 1e6))
                 return reader.rows(sql, parameters)
         finally:
             self.seconds = time.monotonic() - begin
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        with contextlib.closing(self._opened()) as reader:
+            yield reader
 
     def _opened(self) -> Reader:
         from shadow_mw.assembly.stores import open_reader

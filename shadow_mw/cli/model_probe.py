@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 
+from shadow_mw.caps.wish import Wish
 from shadow_mw.cli.finding import Finding
 from shadow_mw.exceptions import ShadowUnreachable
 from shadow_mw.sandbox.layers import sentence
@@ -23,8 +24,8 @@ async def probe_model(target: Target, settings: Settings) -> list[Finding]:
         replicas=1,
         features="",
         max_body_bytes=2**20,
-        memory_bytes=None if settings.memory_bytes is None else int(settings.memory_bytes),
         sandbox=settings.sandbox,
+        wish=Wish.of(settings),
     )
     where = f"target {target.name} at {target.url}"
     try:

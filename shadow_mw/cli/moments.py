@@ -7,6 +7,7 @@ import re
 from datetime import datetime, timezone
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LONGEST_SECONDS = 100 * 366 * 86400
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
@@ -18,9 +19,10 @@ def duration(text: str) -> float:
 
     """
     match = _DURATION.fullmatch(text.strip())
-    if match is None or not float(match[1]):
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not 0 < seconds <= _LONGEST_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90s, 30m, 24h, 7d or 2w")
-    return float(match[1]) * _SECONDS[match[2]]
+    return seconds
 
 
 def moment_us(text: str) -> int:

@@ -11,12 +11,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
-import httpx
 
 from shadow_mw.assembly.stores import reach
+from shadow_mw.cli.caps_probe import probe_caps
 from shadow_mw.cli.finding import Finding
 from shadow_mw.cli.model_probe import probe_model
 from shadow_mw.cli.queue_probe import probe_queue
+from shadow_mw.cli.target_probe import probe_target
 from shadow_mw.compare.choice import Comparators
 from shadow_mw.exceptions import SettingsError, ShadowMWError, StoreError
 from shadow_mw.settings import Settings
@@ -37,6 +38,7 @@ def probe_all(settings: Settings) -> list[Finding]:
     deadline_seconds = min(settings.timeout_seconds, _LONGEST_PROBE_SECONDS)
     findings = anyio.run(_probe_targets, settings, deadline_seconds)
     findings.extend(probe_queue(settings, deadline_seconds))
+    findings.extend(probe_caps(settings))
     findings.append(probe_store(settings.store))
     findings.append(probe_comparator(settings))
     findings.extend(_probe_otlp(deadline_seconds))
@@ -51,60 +53,12 @@ async def _probe_targets(settings: Settings, deadline_seconds: float) -> list[Fi
         if target.is_python:
             findings[target.name] = await probe_model(target, settings)
         else:
-            findings[target.name] = [await probe_target(target, deadline_seconds)]
+            findings[target.name] = [await probe_target(target, settings.target_networks, deadline_seconds)]
 
     async with anyio.create_task_group() as group:
         for target in settings.targets:
             group.start_soon(probe, target)
     return [finding for target in settings.targets for finding in findings[target.name]]
-
-
-async def probe_target(target: Target, deadline_seconds: float) -> Finding:
-    """Send one marked OPTIONS request, to which any HTTP status is an answer."""
-    where = f"target {target.name} at {target.url}"
-    try:
-        with anyio.fail_after(deadline_seconds):
-            status = await _options(target)
-    except (TimeoutError, httpx.TimeoutException):
-        return Finding(
-            False,
-            f"{where} did not answer within {deadline_seconds:g} s: is it overloaded, or behind a firewall?",
-        )
-    except httpx.ConnectError as error:
-        return Finding(False, f"{where} cannot be reached ({_cause(error)}): {_mend(error)}")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return Finding(False, f"{where} does not speak HTTP ({_cause(error)}): check the port and the scheme")
-    return Finding(True, f"{where} answers (status {status})")
-
-
-async def _options(target: Target) -> int:
-    headers = {"Shadow-Request": target.name}
-    async with (
-        # The caller's deadline is over the whole exchange; httpx's own are per read and connect.
-        httpx.AsyncClient(timeout=_LONGEST_PROBE_SECONDS, trust_env=False, follow_redirects=False) as client,
-        client.stream("OPTIONS", target.url, headers=headers) as response,
-    ):
-        return response.status_code
-
-
-def _cause(error: BaseException) -> str:
-    """What the operating system said at the bottom of the chain, else what the client said."""
-    deepest = error
-    while deepest.__cause__ or deepest.__context__:
-        deepest = deepest.__cause__ or deepest.__context__ or deepest
-    if isinstance(deepest, ConnectionError) and deepest.errno:
-        return os.strerror(deepest.errno)  # asyncio puts a sentence of its own into `strerror`
-    reason = deepest.strerror if isinstance(deepest, OSError) else ""
-    return reason or str(error) or type(error).__name__
-
-
-def _mend(error: httpx.ConnectError) -> str:
-    text = f"{error} {_cause(error)}".lower()
-    if "certificate" in text or "ssl" in text or "tls" in text:
-        return "its certificate is not trusted, or it does not speak TLS; check https:// against http://"
-    if "name or service" in text or "nodename" in text or "getaddrinfo" in text or "resolution" in text:
-        return "its host name is unknown here; check the spelling in SHADOW_TARGETS"
-    return "start the shadow, or correct SHADOW_TARGETS"
 
 
 def probe_store(store: str) -> Finding:

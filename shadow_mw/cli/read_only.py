@@ -66,7 +66,10 @@ def check_select(query: str) -> None:
     except ImportError:
         raise MissingExtraError("Reading the store", "report") from None
     try:
+        query.encode()
         statements = duckdb.extract_statements(query)
+    except UnicodeEncodeError:
+        raise PayloadError("the question is not text in UTF-8") from None
     except duckdb.Error as error:
         raise PayloadError(f"the question is no SQL: {_first_line(error)}") from None
     kinds = [statement.type for statement in statements]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 import msgspec
 
@@ -10,9 +11,10 @@ from shadow_mw.analysis.analysis import Analysis, analyse
 from shadow_mw.analysis.choice import chosen_shadow, shadow_names
 from shadow_mw.analysis.criteria import Criteria, load_criteria
 from shadow_mw.analysis.decision import Decision, decide
+from shadow_mw.analysis.restraint import held_back_now
 from shadow_mw.exceptions import SettingsError
 from shadow_mw.protocols import Reader
-from shadow_mw.questions import Listed, listing, seen
+from shadow_mw.questions import Listed, listing, pulses, seen
 from shadow_mw.scope import Scope
 
 LISTED = 5
@@ -25,6 +27,8 @@ class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
     shadow: str
     decision: Decision
     analysis: Analysis
+    held_back: str = ""
+    """What is mirrored at this moment and why it is not all, as a sentence; empty where it is all."""
     disagreements: tuple[Listed, ...]
     """The most divergent, then the latest; at most five."""
 
@@ -82,9 +86,11 @@ def all_scopes(reader: Reader) -> tuple[Scope, ...]:
 
 def _shadow_report(reader: Reader, scope: Scope, criteria: Criteria) -> ShadowReport:
     analysis = analyse(reader, scope, confidence=criteria.confidence)
+    own = [pulse for pulse in pulses(reader) if pulse.shadow == scope.shadow]
     return ShadowReport(
         shadow=scope.shadow,
         decision=decide(analysis, criteria),
         analysis=analysis,
+        held_back=held_back_now(own, int(time.time() * 1e6)),
         disagreements=listing(reader, analysis.period.scope, only="disagree", order="delta", limit=LISTED),
     )

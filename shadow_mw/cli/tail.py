@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SUMMARY = "show new comparisons as they come, disagreements marked"
 DESCRIPTION = (
     "Print the latest comparisons, then every new one in a line of its own until Ctrl-C: when, shadow, "
-    "verdict, latencies of production and shadow, route, and what differs."
+    "verdict, latencies of production and shadow, route, and what differs. A line of its own says when the "
+    "governor begins to hold mirroring back, and when it is done."
 )
 _SHOWN = 10
 #: Looking costs a share of a core: it is this many times shorter than what follows it.
@@ -46,13 +47,23 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             for row in following.latest(arguments.n):
                 write(row)
+            held_back = ""
             while True:
+                before, held_back = held_back, following.held_back
+                _tell(before, held_back)
                 sys.stdout.flush()
                 time.sleep(max(_PAUSE_SECONDS, _PAUSE_TIMES * following.seconds))
                 for row in following.new():
                     write(row)
         except KeyboardInterrupt:
             return 0
+
+
+def _tell(before: str, held_back: str) -> None:
+    """Say on stderr, beside the comparisons, what the governor does, where that is something else now."""
+    if before != held_back:
+        sys.stdout.flush()
+        print(f"-- {held_back or 'Mirroring all that you asked for again.'}", file=sys.stderr)
 
 
 def _writer(arguments: argparse.Namespace) -> Callable[[dict[str, Any]], None]:

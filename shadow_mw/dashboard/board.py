@@ -199,7 +199,7 @@ async def _metadata(request: Request) -> dict[str, str]:
     try:
         metadata = msgspec.json.decode(body)["metadata"] if body else {}
         return msgspec.convert(metadata or {}, dict[str, str])
-    except (msgspec.MsgspecError, KeyError, TypeError):
+    except (msgspec.MsgspecError, KeyError, TypeError, RecursionError, UnicodeDecodeError):
         return {}
 
 

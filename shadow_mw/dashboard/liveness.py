@@ -8,11 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from shadow_mw.analysis.restraint import ALIVE_US, held_back_now
 from shadow_mw.records import BUCKETS, Pulse
 
 _SECOND_US = 1_000_000
-#: A worker gives a sign of life every few seconds.
-ALIVE_US = 30 * _SECOND_US
 _FRESH_US = 60 * _SECOND_US
 #: How far back it is looked for a reason.
 RECENT_US = 600 * _SECOND_US
@@ -84,7 +83,12 @@ def _judged(
     alive: Sequence[Pulse], last_pulse_us: int | None, recent: Counter[str], last_us: int | None, now_us: int
 ) -> tuple[Tone, str]:
     if "open" in {pulse.circuit for pulse in alive}:
-        return "fail", "Not asked right now: its circuit is open, because the shadow kept failing."
+        return (
+            "fail",
+            "Not asked right now: its circuit is open, because the shadow kept failing or asked for a pause.",
+        )
+    if sentence := held_back_now(alive, now_us):
+        return "unknown", sentence
     if last_us is not None and now_us - last_us <= _FRESH_US:
         return "pass", "Mirrored right now."
     if not alive and last_pulse_us is not None:
@@ -106,6 +110,8 @@ def _reason(recent: Counter[str]) -> str:
         return _REASONS[losses.most_common(1)[0][0]]
     if recent["not_sampled"] and not recent["eligible"]:
         return "predict calls come in, and SHADOW_SAMPLE_RATE leaves all of them out"
+    if recent["governed"] and not recent["eligible"]:
+        return "the governor leaves out all calls, because the host is busy or mirroring takes too long"
     if recent["loop"] and not recent["eligible"]:
         return "all that comes in are requests of a shadow"
     return ""

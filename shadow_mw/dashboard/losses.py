@@ -9,6 +9,7 @@ from shadow_mw.analysis.account import Account
 from shadow_mw.analysis.analysis import Analysis
 from shadow_mw.analysis.criteria import Criterion
 from shadow_mw.analysis.decision import Decision
+from shadow_mw.analysis.restraint import held_back_then
 from shadow_mw.dashboard.words import limit, moment
 from shadow_mw.stats import Estimate
 
@@ -56,6 +57,8 @@ class Losses(msgspec.Struct, frozen=True, kw_only=True):
     """The most frequent reasons for which the shadow did not answer."""
     skipped: tuple[tuple[str, int], ...]
     """What the policy left out, beside the books."""
+    governed: str
+    """What the governor left out, as a sentence; empty where it was nothing."""
 
 
 def losses(account: Account) -> Losses:
@@ -72,6 +75,7 @@ def losses(account: Account) -> Losses:
         stack=_stack(rows),
         largest=tuple((row.name, row.n) for row in sorted(lost, key=lambda row: -row.n)[:_LARGEST]),
         skipped=tuple((_plain(name), n) for name, n in account.skipped.items() if n),
+        governed=held_back_then(account),
     )
 
 

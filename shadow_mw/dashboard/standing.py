@@ -12,7 +12,8 @@ from shadow_mw.analysis.analysis import Analysis
 from shadow_mw.analysis.choice import shadow_names
 from shadow_mw.analysis.criteria import Criteria
 from shadow_mw.analysis.decision import Word
-from shadow_mw.dashboard.liveness import ALIVE_US, RECENT_US
+from shadow_mw.analysis.restraint import ALIVE_US
+from shadow_mw.dashboard.liveness import RECENT_US
 from shadow_mw.dashboard.overview import make_verdict
 from shadow_mw.protocols import Reader
 from shadow_mw.records import Pulse

@@ -6,7 +6,7 @@ from shadow_mw.protocols import Reader
 from shadow_mw.records import Pulse
 
 _LATEST = """
-SELECT schema_version, ts_us, service, instance, shadow, circuit, active, "limit", waiting
+SELECT schema_version, ts_us, service, instance, shadow, circuit, active, "limit", waiting, share, held_back
 FROM (
     SELECT pulses.*, row_number() OVER (PARTITION BY instance, shadow ORDER BY ts_us DESC) AS place
     FROM pulses WHERE ts_us > (SELECT max(ts_us) FROM pulses) - 86400000000

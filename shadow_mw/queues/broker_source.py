@@ -156,6 +156,7 @@ class BrokerSource:
     def _book(self, counts: Counts, letter: Letter) -> None:
         for route, shadow, added in counts.added:
             self._books.add_many(route, shadow, added)
+        self._books.restraints.tell(counts.restraints)
         self._written(letter.acknowledge)
 
     def _is_new(self, exchange_id: str, letter: Letter, found: Mapping[str, _Delivery]) -> bool:

@@ -98,7 +98,8 @@ class Forwarder:
             )
             for one in self._shadows
         ]
-        return Statistics(mode=mode, queue=queue, shadows=tuple(shadows))
+        restraint = self._books.restraints.tightest()
+        return Statistics(mode=mode, queue=queue, shadows=tuple(shadows), restraint=restraint)
 
     def _take(self, delivery: Delivery) -> None:
         self._open += 1
@@ -131,7 +132,8 @@ class Forwarder:
             return
         taken = self._books.take()
         callbacks, self._callbacks = self._callbacks, []
-        if not taken:
+        restraints = self._books.restraints.current()
+        if not taken and not restraints:
             _call(callbacks)
             return
         self._is_shipping = True
@@ -146,7 +148,7 @@ class Forwarder:
                 self._callbacks = callbacks + self._callbacks
             self._moved.set()
 
-        self._sender.send(self._sealer.counts(Counts(added)), reported)
+        self._sender.send(self._sealer.counts(Counts(added, restraints)), reported)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():

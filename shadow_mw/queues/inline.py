@@ -20,6 +20,7 @@ from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Messa
 
 _log = logging.getLogger("shadow_mw")
 _RESTART_SECONDS = 5.0
+_BEAT_SECONDS = 1.0
 #: What a cancelled worker gets to write its last batch and to close its connections.
 _LAST_WORDS_SECONDS = 1.0
 #: Held while an engine is built, and by a fork: one in the middle of an import would leave the child half
@@ -55,8 +56,13 @@ class InlineQueue:
         size: int,
         size_bytes: int,
         clock: Callable[[], float] = time.monotonic,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """Build the engine on its thread, on first use; messages that no engine took go to `lost`."""
+        """Build the engine on its thread, on first use; messages that no engine took go to `lost`.
+
+        `beat` is called every second on that thread.
+        """
+        self.beat = beat
         self._make_engine = engine
         self._lost = lost
         self._size = size
@@ -251,11 +257,16 @@ class _Run:
         arrived = self._arrived = asyncio.Event()
         with _building:
             self._engine = self._make_engine()
+        self._beat_each_second(self._loop)
         with anyio.CancelScope() as scope:
             self._cancel = lambda: self._soon(scope.cancel)
             self._wake = lambda: None if arrived.is_set() else self._soon(arrived.set)
             self._ready.set()
             await self._engine.run(self)
+
+    def _beat_each_second(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._queue.beat()
+        loop.call_later(_BEAT_SECONDS, self._beat_each_second, loop)
 
     def _soon(self, function: Callable[[], object]) -> None:
         assert self._loop is not None

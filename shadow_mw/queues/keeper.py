@@ -55,15 +55,20 @@ class Keeper:
         received: Callable[[ToApp], None],
         tick: Callable[[], None],
         broken: Callable[[], None],
+        beat: Callable[[], None] = lambda: None,
         given_up: Callable[[], None],
     ) -> None:
-        """Report frames to `received`, each second of a connection to `tick`, its end to `broken`."""
+        """Report frames to `received`, each second of a connection to `tick`, its end to `broken`.
+
+        `beat` is called about every second, with a connection and without.
+        """
         self._reach = reach
         self._outbox = outbox
         self._received = received
         self._tick = tick
         self._broken = broken
         self._given_up = given_up
+        self._beat = beat
         self._is_closing = False
         self._deadline = float("inf")
         self._guard = Guard("keeping the connection to the worker")
@@ -155,6 +160,7 @@ class Keeper:
             is_open = True
             while is_open:
                 if self._is_closing or time.monotonic() >= next_tick:
+                    self._beat()
                     self._tick()
                     next_tick = time.monotonic() + _TICK_SECONDS
                 must_have_written, must_write = must_write, self._pump()
@@ -196,5 +202,6 @@ class Keeper:
         with selectors.DefaultSelector() as selector:
             selector.register(self._bell, selectors.EVENT_READ)
             while not self._is_over() and (left := min(deadline, self._deadline) - time.monotonic()) > 0:
-                if selector.select(left):
+                self._beat()
+                if selector.select(min(left, _TICK_SECONDS)):
                     self._bell.recv(_READ_BYTES)

@@ -34,8 +34,13 @@ class LinkQueue:
         size: int,
         size_bytes: int,
         fallback: Callable[[], InlineQueue] | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hold at most `size` exchanges with `size_bytes` bytes while the worker is away or behind."""
+        """Hold at most `size` exchanges with `size_bytes` bytes while the worker is away or behind.
+
+        `beat` is called about every second while the keeper runs.
+        """
+        self._beat = beat
         self._make_fallback = fallback
         self._reach = reach
         self._books = books
@@ -149,6 +154,7 @@ class LinkQueue:
                     received=self._received,
                     tick=self._ship_counts,
                     broken=self._broken,
+                    beat=self._beat,
                     given_up=self._give_up,
                 )
 
@@ -162,10 +168,10 @@ class LinkQueue:
 
     def _ship_counts(self) -> None:
         """Send what our side added to the books; a broken connection costs what was on its way."""
-        taken = self._books.take()
-        if taken:
+        taken, restraints = self._books.take(), self._books.restraints.current()
+        if taken or restraints:
             added = tuple((route, shadow, counts) for (route, shadow), counts in taken.items())
-            self._outbox.push(Counts(added))
+            self._outbox.push(Counts(added, restraints))
 
     def _received(self, frame: ToApp) -> None:
         if isinstance(frame, Done):

@@ -22,6 +22,8 @@ _log = logging.getLogger("shadow_mw")
 _SNAPSHOT_SECONDS = 1.0
 #: An app is not woken more often than this for acknowledgements.
 _ACKNOWLEDGE_SECONDS = 0.1
+#: How many lines wait for an app that logs them.
+_MOST_UNSAID = 16
 
 
 class Engine(Protocol):
@@ -59,6 +61,7 @@ class SocketSource:
         self._line: deque[_Delivery] = deque()
         self._arrived = asyncio.Event()
         self._is_stopping = False
+        self._unsaid: deque[Logged] = deque(maxlen=_MOST_UNSAID)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -110,16 +113,24 @@ class SocketSource:
         asyncio.get_running_loop().call_later(seconds, self._resume)
 
     def log(self, level: int, text: str) -> None:
-        """Have one of the apps log a line: the worker's own log has no reader."""
+        """Have one of the apps log a line, the first that comes if need be: our own log has no reader."""
         connection = next(iter(self.connections), None)
         if connection is not None:
             connection.tell(Logged(level, text))
+        else:
+            self._unsaid.append(Logged(level, text))
+
+    def say_to(self, connection: _Connection) -> None:
+        """Have one of the apps log what came up before any was there."""
+        while self._unsaid:
+            connection.tell(self._unsaid.popleft())
 
     def arrived(self, connection: _Connection, number: int, message: ToWorker) -> None:
         """Sort a frame."""
         if isinstance(message, Counts):
             for route, shadow, counts in message.added:
                 self.books.add_many(route, shadow, counts)
+            self.books.restraints.tell(message.restraints)
             self.engine.written(lambda: connection.done(number))
         elif isinstance(message, Flush):
             self._start(self._flush(connection, message.token))
@@ -207,6 +218,7 @@ class _Connection(asyncio.Protocol):
         self._source.connections.add(self)
         self._source.was_connected = True
         self._source.last_change = time.monotonic()
+        self._source.say_to(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._source.connections.discard(self)

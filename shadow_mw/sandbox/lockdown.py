@@ -8,6 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from shadow_mw.caps.group import enter
+from shadow_mw.caps.place import Place
+from shadow_mw.caps.wish import Wish
 from shadow_mw.sandbox import landlock, namespaces, parent, pressure, privileges, seccomp
 from shadow_mw.sandbox.layers import Layer, Policy
 from shadow_mw.sandbox.memory import held_bytes
@@ -16,7 +19,7 @@ _Step: TypeAlias = tuple[str, bool, Callable[[], None]]
 
 
 def lock_down(
-    policy: Policy, *, parent_pid: int, scratch: str, memory_bytes: int | None
+    policy: Policy, *, parent_pid: int, scratch: str, wish: Wish, cgroup: Place
 ) -> tuple[Layer, ...]:
     """Apply every layer that the policy asks for and the platform has, in order; which of them hold.
 
@@ -27,12 +30,21 @@ def lock_down(
     steps: list[_Step] = [
         ("parent death", True, dies),
         ("lowest priority", True, pressure.yield_processor),
-        ("limits", True, partial(pressure.limit, memory_bytes)),
-        ("memory watch", memory_bytes is not None, partial(_watched, memory_bytes)),
+        ("limits", True, partial(pressure.limit, wish.memory_bytes)),
+        ("memory watch", wish.memory_bytes is not None, partial(_watched, wish.memory_bytes)),
+        ("own cgroup", False, partial(_entered, cgroup)),
     ]
     if policy != "off":
         steps += _sandbox(scratch)
     return tuple(_applied(*step) for step in steps)
+
+
+def _entered(cgroup: Place) -> None:
+    """Move to the cgroup that the worker has made; it stays there also where some of its caps do not hold."""
+    if cgroup.folder:
+        enter(cgroup.folder)
+    if cgroup.trouble:
+        raise OSError(cgroup.trouble)
 
 
 def _sandbox(scratch: str) -> list[_Step]:

@@ -6,10 +6,11 @@ import contextlib
 import os
 from pathlib import Path
 
-from shadow_mw.limits import cap_memory, step_back
+from shadow_mw.limits import cap_memory, die_before_production, is_lowest_priority, step_back
 
 _MOST_FILES = 1024
 _LOWEST_NICE = 19
+_HIGHEST_OOM_SCORE = 1000
 
 
 def yield_processor() -> None:
@@ -24,8 +25,7 @@ def yield_processor() -> None:
         # With autogroups the priority counts inside of the session only, which has a share like any other.
         with contextlib.suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(_LOWEST_NICE))
-    is_idle = hasattr(os, "SCHED_IDLE") and os.sched_getscheduler(0) == os.SCHED_IDLE
-    if not is_idle and os.getpriority(os.PRIO_PROCESS, 0) < _LOWEST_NICE:
+    if not is_lowest_priority():
         raise OSError("the kernel keeps another priority")
 
 
@@ -36,7 +36,7 @@ def go_first_when_memory_is_short() -> None:
         OSError: it can't be told.
 
     """
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    die_before_production(_HIGHEST_OOM_SCORE)
 
 
 def limit(memory_bytes: int | None) -> None:

@@ -10,7 +10,8 @@ from shadow_mw.records import Answer, Headers
 #: Bounds what is no body: status line, headers, trailers, and in the measure of the body chunk framing.
 _MAX_HEAD_BYTES = 64 * 1024
 _FRAMING_BYTES_PER_BODY_BYTE = 8
-_READING_HEADERS = (b"content-type", b"content-encoding")
+#: How to read the body, and when to ask again.
+_KEPT_HEADERS = (b"content-type", b"content-encoding", b"retry-after")
 
 
 class AnswerReader:
@@ -74,7 +75,7 @@ class AnswerReader:
         name = name.lower()
         if self._are_headers_complete:
             return
-        if name in _READING_HEADERS:
+        if name in _KEPT_HEADERS:
             self._headers += ((name, value),)
         elif name in (b"content-length", b"transfer-encoding"):
             self._is_framed = True

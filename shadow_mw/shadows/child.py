@@ -68,7 +68,11 @@ def _answered(model: Model, call: Call) -> FromModel:
 
 def _lock_down(order: Order, connection: socket.socket) -> None:
     layers = lock_down(
-        order.sandbox, parent_pid=order.parent, scratch=order.scratch, memory_bytes=order.memory_bytes
+        order.sandbox,
+        parent_pid=order.parent,
+        scratch=order.scratch,
+        wish=order.wish,
+        cgroup=order.place,
     )
     connection.sendall(encode(LockedDown(layers)))
     if order.sandbox == "strict" and (lacking := missing(layers)):

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from shadow_mw.shadows.names import Address, Names
+from shadow_mw.shadows.admission import Address
+from shadow_mw.shadows.names import Names
 
 _T = TypeVar("_T")
 
@@ -25,6 +26,7 @@ async def dial(names: Names, host: str, port: int) -> socket.socket:
     address after the other and waits for each as long as the system does.
 
     Raises:
+        ShadowAddressRefused: no shadow may be at any address of it.
         OSError: no such host, or no address of it takes the connection; the first address tells why.
 
     """

@@ -11,7 +11,9 @@ from functools import lru_cache
 import httpx
 
 from shadow_mw.exceptions import ShadowProtocolError, ShadowUnreachable
+from shadow_mw.networks import Network
 from shadow_mw.records import Answer, CapturedRequest
+from shadow_mw.shadows.admission import Admission
 from shadow_mw.shadows.connection import Connection, StaleConnectionError
 from shadow_mw.shadows.dial import dial
 from shadow_mw.shadows.names import Names
@@ -40,14 +42,16 @@ class FastHTTPShadow:
     byte of the answer came.
     """
 
-    def __init__(self, target: Target, *, max_body_bytes: int, max_connections: int) -> None:
+    def __init__(
+        self, target: Target, *, max_body_bytes: int, max_connections: int, networks: Sequence[Network] = ()
+    ) -> None:
         """Nothing is connected before the first call; `max_connections` are kept alive."""
         self._url = httpx.URL(target.url)
         self._has_path = target.has_path
         self._name = target.name.encode()
         self._max_body_bytes = max_body_bytes
         self._max_connections = max_connections
-        self._names = Names()
+        self._names = Names(Admission(target, networks))
         self._idle: list[Connection] = []
         self._tls: ssl.SSLContext | None = None
 
@@ -59,6 +63,7 @@ class FastHTTPShadow:
         """The shadow's answer, whatever its status.
 
         Raises:
+            ShadowAddressRefused: its name means an address where no shadow may be.
             ShadowUnreachable: no connection could be made.
             ShadowProtocolError: the connection broke, or this is not HTTP.
             ShadowAnswerTooLarge: the body is larger than `max_body_bytes`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import httpcore
 import httpx
@@ -14,12 +14,15 @@ from shadow_mw.exceptions import (
     ShadowProtocolError,
     ShadowUnreachable,
 )
+from shadow_mw.networks import Network
 from shadow_mw.records import Answer, CapturedRequest, Headers
+from shadow_mw.shadows.admission import Admission
 from shadow_mw.shadows.request_target import request_target
 from shadow_mw.shadows.watched_network import WatchedNetwork, WatchedStream
 from shadow_mw.targets import Target
 
-_READING_HEADERS = (b"content-type", b"content-encoding")
+#: How to read the body, and when to ask again.
+_KEPT_HEADERS = (b"content-type", b"content-encoding", b"retry-after")
 _KEEP_ALIVE_SECONDS = 5.0
 _UNREACHABLE = (
     httpcore.ConnectError,
@@ -38,7 +41,9 @@ class HTTPShadow:
     because redirects, cookies and environment are all that the client would add.
     """
 
-    def __init__(self, target: Target, *, max_body_bytes: int, max_connections: int) -> None:
+    def __init__(
+        self, target: Target, *, max_body_bytes: int, max_connections: int, networks: Sequence[Network] = ()
+    ) -> None:
         """Prepare a pool; nothing is connected before the first call."""
         self._url = httpx.URL(target.url)
         self._has_path = target.has_path
@@ -49,7 +54,7 @@ class HTTPShadow:
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
             keepalive_expiry=_KEEP_ALIVE_SECONDS,
-            network_backend=WatchedNetwork(),
+            network_backend=WatchedNetwork(Admission(target, networks)),
         )
 
     def __repr__(self) -> str:
@@ -60,6 +65,7 @@ class HTTPShadow:
         """The shadow's answer, whatever its status.
 
         Raises:
+            ShadowAddressRefused: its name means an address where no shadow may be.
             ShadowUnreachable: no connection could be made.
             ShadowProtocolError: the connection broke, or this is not HTTP.
             ShadowAnswerTooLarge: the body is larger than `max_body_bytes`.
@@ -76,7 +82,7 @@ class HTTPShadow:
                 await response.aclose()
         except (*_UNREACHABLE, *_BROKEN) as error:
             raise _mapped(error) from error
-        return Answer(status=response.status, headers=_reading_headers(response), body=body)
+        return Answer(status=response.status, headers=_kept_headers(response), body=body)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -111,10 +117,8 @@ class HTTPShadow:
         return b"".join(chunks)
 
 
-def _reading_headers(response: httpcore.Response) -> Headers:
-    return tuple(
-        (name.lower(), value) for name, value in response.headers if name.lower() in _READING_HEADERS
-    )
+def _kept_headers(response: httpcore.Response) -> Headers:
+    return tuple((name.lower(), value) for name, value in response.headers if name.lower() in _KEPT_HEADERS)
 
 
 def _mapped(error: Exception) -> ShadowError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import inspect
 import json
 import pkgutil
@@ -13,6 +12,7 @@ from typing import Any
 
 from shadow_mw.exceptions import PayloadError, ShadowAnswerTooLarge, ShadowModelError, ShadowUnreachable
 from shadow_mw.payload import decode_payload, extract
+from shadow_mw.plain import plain
 from shadow_mw.records import Answer, Headers
 
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
@@ -53,7 +53,7 @@ class Model:
         """
         try:
             features = extract(decode_payload(body, headers, max_bytes=self._max_body_bytes), self._features)
-            prediction = json.dumps(self._predict(features), default=_plain).encode()
+            prediction = json.dumps(self._predict(features), default=plain).encode()
         except PayloadError as error:
             raise ShadowModelError("PayloadError", f"the model was not asked: {error}") from None
         except BaseException as error:  # noqa: BLE001 whatever the user's code raises, SystemExit too, is its answer
@@ -113,14 +113,3 @@ def sentence(what: str, error: BaseException) -> str:
     """One line on an error, short enough for a record."""
     reason = " ".join(str(error).split())
     return (f"{what}: {reason}" if reason else what)[:_MAX_SENTENCE_CHARS]
-
-
-def _plain(value: object) -> object:
-    """What `json` can't write by itself: arrays and scalars of NumPy and its kin, Pydantic, dataclasses."""
-    for method in ("tolist", "model_dump"):
-        convert = getattr(value, method, None)
-        if callable(convert):
-            return convert()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    raise TypeError(f"it returned {type(value).__name__}, which has no JSON")

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from shadow_mw.caps.place import Place
+from shadow_mw.caps.wish import Wish
 from shadow_mw.records import Headers
 from shadow_mw.sandbox.layers import Layer, Policy
 
@@ -22,12 +24,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """`module:attribute`."""
     features: str
     max_body_bytes: int
-    memory_bytes: int | None
+    wish: Wish
+    """Its caps."""
     parent: int
     """The process id of the worker."""
     sandbox: Policy
     scratch: str = ""
     """The folder where it may write; none without a sandbox."""
+    place: Place = Place()
+    """The cgroup that the worker has made for it."""
     descriptor: int = -1
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from shadow_mw.caps.allowance import Allowance
+from shadow_mw.caps.group import CPU, Group
+from shadow_mw.caps.place import Place
 from shadow_mw.exceptions import (
     FrameError,
     ShadowAnswerTooLarge,
@@ -39,6 +42,7 @@ from shadow_mw.shadows.model_frames import (
     TooLarge,
     Unready,
 )
+from shadow_mw.shadows.pace import Pace
 
 _WATCH_SECONDS = 0.1
 
@@ -51,6 +55,7 @@ class ModelProcess(asyncio.Protocol):
         self._order = order
         self.layers: tuple[Layer, ...] = ()
         self._scratch: Scratch | None = None
+        self._group: Group | None = None
         limit_bytes = order.max_body_bytes + FRAME_OVERHEAD_BYTES
         self._frames: FrameReader[FromModel] = FrameReader(_KINDS, limit_bytes)
         self._number = 0
@@ -75,7 +80,7 @@ class ModelProcess(asyncio.Protocol):
                 await anyio.to_thread.run_sync(sweep)
                 process._scratch = Scratch()  # at once: what is cancelled on a thread would leave its folder
             with theirs:
-                process._child = _spawned(order, theirs, process._scratch)
+                process._child = _spawned(process._placed(), theirs, process._scratch)
             loop = asyncio.get_running_loop()
             await loop.create_unix_connection(lambda: process, sock=ours)
         except BaseException as error:
@@ -122,12 +127,15 @@ class ModelProcess(asyncio.Protocol):
 
     async def over(self) -> str:
         """Wait for the end of the process, which growing over its memory hastens; why it ended."""
-        while not self._is_over.is_set():
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(
-                    self._is_over.wait(), _WATCH_SECONDS if self._order.memory_bytes else None
-                )
-            self._check_memory()
+        assert self._child is not None
+        pacing = asyncio.ensure_future(Pace(self._child.pid, Allowance.here(self._cpu_cap)).run())
+        try:
+            await self._watched_to_the_end()
+        finally:
+            # Before the process is taken off the system's table, and its number may be another's.
+            pacing.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(pacing, return_exceptions=True)
         why = await self.end()
         return why if why.startswith(REFUSED) else f"the model's process ended: {why}"
 
@@ -140,6 +148,8 @@ class ModelProcess(asyncio.Protocol):
             code = None if self._child is None else await anyio.to_thread.run_sync(self._child.wait)
             if self._scratch is not None:
                 await anyio.to_thread.run_sync(self._scratch.remove)
+            if self._group is not None:
+                self._group.remove()
         return self._reason or ("it could not be started" if code is None else _reason(code))
 
     def settle(self, why: str) -> None:
@@ -188,8 +198,31 @@ class ModelProcess(asyncio.Protocol):
         self._waiter = asyncio.get_running_loop().create_future()
         return await self._waiter
 
+    async def _watched_to_the_end(self) -> None:
+        while not self._is_over.is_set():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(
+                    self._is_over.wait(), _WATCH_SECONDS if self._order.wish.memory_bytes else None
+                )
+            self._check_memory()
+
+    @property
+    def _cpu_cap(self) -> float | None:
+        """What is left to us to keep: nothing of a cap that the kernel keeps."""
+        is_kept = self._group is not None and any(cap.holds for cap in self._group.caps if cap.name == CPU)
+        return None if is_kept else self._order.wish.cpu_cores
+
+    def _placed(self) -> Order:
+        """The order, with a cgroup to enter where there can be one."""
+        try:
+            self._group = Group.made(self._order.wish)
+        except OSError as error:
+            return msgspec.structs.replace(self._order, place=Place(trouble=error.strerror or str(error)))
+        trouble = "; ".join(cap.how for cap in self._group.caps if not cap.holds)
+        return msgspec.structs.replace(self._order, place=Place(str(self._group.folder), trouble))
+
     def _check_memory(self) -> None:
-        cap = self._order.memory_bytes
+        cap = self._order.wish.memory_bytes
         assert self._child is not None
         if cap and held_bytes(self._child.pid) > cap:
             self.kill(f"its memory grew over SHADOW_MEMORY_BYTES ({cap})")

@@ -7,12 +7,10 @@ import contextlib
 import socket
 import threading
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from shadow_mw.targets import is_forbidden
+from shadow_mw.shadows.admission import Address, Admission
 
-#: What `getaddrinfo` says of one address: family, type, protocol, canonical name, address.
-Address: TypeAlias = tuple[Any, Any, int, str, Any]
 _Found: TypeAlias = Sequence[Address] | Exception
 
 
@@ -23,15 +21,17 @@ class Names:
     answer would take all of them, and the end of Python would wait for them too.
     """
 
-    def __init__(self) -> None:
-        """Nothing is looked up yet."""
+    def __init__(self, admission: Admission) -> None:
+        """Nothing is looked up yet; `admission` is asked about each address."""
+        self._admission = admission
         self._under_way: dict[tuple[str, int], asyncio.Future[_Found]] = {}
 
     async def addresses(self, host: str, port: int) -> Sequence[Address]:
-        """At least one address of a host, and none that a shadow can't have.
+        """At least one address of a host, and none where no shadow may be.
 
         Raises:
-            OSError: no such host, or a forbidden one.
+            ShadowAddressRefused: it has no other.
+            OSError: no such host.
             UnicodeError: this can't be a name.
 
         """
@@ -44,10 +44,7 @@ class Names:
             found = await self._looked_up(host, port)
         if isinstance(found, Exception):
             raise found
-        allowed = [address for address in found if not is_forbidden(address[4][0])]
-        if not allowed:
-            raise PermissionError(f"{host} means {found[0][4][0]}, where clouds keep credentials: not asked")
-        return allowed
+        return self._admission.admitted(host, found)
 
     async def _looked_up(self, host: str, port: int) -> _Found:
         future = self._under_way.get((host, port))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from shadow_mw.caps.wish import Wish
 from shadow_mw.records import Answer, CapturedRequest
-from shadow_mw.sandbox.layers import Layer, Policy
+from shadow_mw.sandbox.layers import Layer, Policy, missing, sentence
 from shadow_mw.shadows.model import answer_of
 from shadow_mw.shadows.model_frames import REFUSED, Order
 from shadow_mw.shadows.replica import Replica
@@ -31,8 +32,8 @@ class PythonShadow:
         replicas: int,
         features: str,
         max_body_bytes: int,
-        memory_bytes: int | None,
         sandbox: Policy,
+        wish: Wish,
     ) -> None:
         """Start nothing yet; the first `ask` does, or `start`."""
         self._name = target.name
@@ -41,13 +42,14 @@ class PythonShadow:
             name=target.url.removeprefix("python:"),
             features=features,
             max_body_bytes=max_body_bytes,
-            memory_bytes=memory_bytes,
+            wish=wish,
             parent=os.getpid(),
             sandbox=sandbox,
         )
         self._free: list[Replica] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._has_told = False
+        self._has_shown = False
         self._places = asyncio.Semaphore(replicas)
 
     def __repr__(self) -> str:
@@ -57,7 +59,7 @@ class PythonShadow:
     def start(self) -> None:
         """Start the processes; only the first call counts."""
         if not self._tasks:
-            self._free = [Replica(self._order, self._tell) for _ in range(self._replicas)]
+            self._free = [Replica(self._order, self._tell, self._show) for _ in range(self._replicas)]
             self._tasks = [asyncio.get_running_loop().create_task(replica.run()) for replica in self._free]
 
     async def loaded(self) -> tuple[Layer, ...]:
@@ -101,3 +103,10 @@ class PythonShadow:
         if trouble.startswith(REFUSED) and not self._has_told:
             self._has_told = True
             _log.warning("the shadow %s: %s", self._name, trouble)
+
+    def _show(self, layers: Sequence[Layer]) -> None:
+        """Log once what the sandbox consists of; as a warning where a promise does not hold."""
+        if not self._has_shown:
+            self._has_shown = True
+            level = logging.WARNING if missing(layers) else logging.INFO
+            _log.log(level, "sandbox of %s (%s) %s", self._name, self._order.sandbox, sentence(layers))

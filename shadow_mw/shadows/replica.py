@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from shadow_mw.exceptions import ShadowAnswerTooLarge, ShadowModelError, ShadowUnreachable
 from shadow_mw.records import CapturedRequest
+from shadow_mw.sandbox.layers import Layer
 from shadow_mw.shadows.model_frames import Order
 from shadow_mw.shadows.model_process import ModelProcess
 
@@ -19,10 +20,16 @@ _START_SECONDS = 600.0
 class Replica:
     """Keeps one process alive, with a pause before each new start that doubles until a call is answered."""
 
-    def __init__(self, order: Order, tell: Callable[[str], None]) -> None:
-        """Start nothing yet; `run` does. `tell` is called with the reason of every end."""
+    def __init__(
+        self, order: Order, tell: Callable[[str], None], show: Callable[[Sequence[Layer]], None]
+    ) -> None:
+        """Start nothing yet; `run` does.
+
+        `tell` is called with the reason of every end, `show` with what each process has given up.
+        """
         self._order = order
         self._tell = tell
+        self._show = show
         self._failures = 0
         self._process: asyncio.Future[ModelProcess] = asyncio.get_running_loop().create_future()
 
@@ -80,6 +87,7 @@ class Replica:
         try:
             if await asyncio.wait_for(process.ready(), _START_SECONDS):
                 self._process.set_result(process)
+                self._show(process.layers)
         except asyncio.TimeoutError:
             process.kill(f"the model was not imported within {_START_SECONDS:g} s")
 

@@ -9,8 +9,9 @@ from typing import Any
 import h11
 import httpcore
 
+from shadow_mw.shadows.admission import Address, Admission
 from shadow_mw.shadows.dial import first_of
-from shadow_mw.shadows.names import Address, Names
+from shadow_mw.shadows.names import Names
 
 #: What asyncio takes off a socket at once; were less asked for, the rest would lie where nobody sees it.
 _READ_BYTES = 256 * 1024
@@ -80,10 +81,10 @@ class WatchedStream(httpcore.AsyncNetworkStream):
 class WatchedNetwork(httpcore.AsyncNetworkBackend):
     """A network that makes watched connections."""
 
-    def __init__(self) -> None:
-        """For the event loop that runs when it is used."""
+    def __init__(self, admission: Admission) -> None:
+        """For the event loop that runs when it is used; `admission` is asked about each address."""
         self._network = httpcore.AnyIOBackend()
-        self._names = Names()
+        self._names = Names(admission)
 
     async def connect_tcp(
         self,
@@ -93,7 +94,13 @@ class WatchedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> WatchedStream:
-        """A connection to whichever address of the host takes it first."""
+        """A connection to whichever address of the host takes it first.
+
+        Raises:
+            ShadowAddressRefused: no shadow may be at any address of it.
+            httpcore.ConnectError: no connection could be made.
+
+        """
 
         async def connect(address: Address) -> httpcore.AsyncNetworkStream:
             place: str = address[4][0]

@@ -8,7 +8,7 @@ import msgspec
 
 from shadow_mw.exceptions import StoreError
 from shadow_mw.stores.files import sync_folder, write_atomically
-from shadow_mw.stores.layout import Layout
+from shadow_mw.stores.layout import PART_FOLDERS, Layout
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -40,13 +40,28 @@ def read_journal(layout: Layout) -> Journal | None:
 
     """
     try:
-        return msgspec.json.decode(layout.journal.read_bytes(), type=Journal)
+        journal = msgspec.json.decode(layout.journal.read_bytes(), type=Journal)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
-        raise StoreError(
-            f"{layout.journal} is damaged ({error}): delete it, some records may then count twice"
-        ) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _damaged(layout, str(error)) from error
+    # What it names is going to be deleted, and a store may have come from elsewhere.
+    strange = [name for name in journal.sources + journal.targets if not _is_of_a_store(name)]
+    if strange:
+        raise _damaged(layout, f"it names {strange[0][:80]!r}, which no compaction makes")
+    return journal
+
+
+def _is_of_a_store(name: str) -> bool:
+    """True for `hot/SEGMENT` and for `cold/dt=DAY/PART` and its kin."""
+    folder, *rest = name.split("/")
+    parents = {"hot": 1, **dict.fromkeys(PART_FOLDERS.values(), 2)}
+    is_plain = all(part not in ("", ".", "..") and "\0" not in part for part in rest)
+    return len(rest) == parents.get(folder) and is_plain
+
+
+def _damaged(layout: Layout, why: str) -> StoreError:
+    return StoreError(f"{layout.journal} is damaged ({why}): delete it, some records may then count twice")
 
 
 def write_journal(layout: Layout, journal: Journal) -> None:

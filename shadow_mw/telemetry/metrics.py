@@ -79,7 +79,11 @@ class Metrics:
         levels = {names.POOL_ACTIVE: _pool_active, names.POOL_LIMIT: _pool_limit}
         for (name, unit, meaning), reading in levels.items():
             meter.create_observable_up_down_counter(name, [self._callback(_each(reading))], unit, meaning)
-        gauges: dict[Instrument, Reading] = {names.CIRCUIT_STATUS: _each(_circuit), names.QUEUE_LAG: _lag}
+        gauges: dict[Instrument, Reading] = {
+            names.CIRCUIT_STATUS: _each(_circuit),
+            names.QUEUE_LAG: _lag,
+            names.SAMPLING_SHARE: _share,
+        }
         for (name, unit, meaning), gauge in gauges.items():
             meter.create_observable_gauge(name, [self._callback(gauge)], unit, meaning)
 
@@ -141,6 +145,11 @@ def _pool_limit(shadow: ShadowStatistics) -> Iterator[Observation]:
 def _lag(statistics: Statistics) -> Iterator[Observation]:
     if statistics.lag is not None:
         yield Observation(statistics.lag)
+
+
+def _share(statistics: Statistics) -> Iterator[Observation]:
+    held = statistics.restraint
+    yield Observation(held.share if held is not None else 1.0)
 
 
 def _circuit(shadow: ShadowStatistics) -> Iterator[Observation]:

@@ -40,7 +40,7 @@ SPAN_ATTRIBUTES: dict[str, str] = {
     MODE: "`async` or `sync`",
     QUEUE: "what stood between the app and the worker, such as `inline:`",
     QUEUE_DURATION: "seconds that the exchange waited before its shadow was asked",
-    SAMPLE_RATE: "the share of predict calls that is mirrored, 0.0 to 1.0",
+    SAMPLE_RATE: "the share of predict calls that was mirrored at that moment, 0.0 to 1.0",
     PREDICTION: "this side's prediction, at most 256 characters",
     PRODUCTION_PREDICTION: "production's prediction, at most 256 characters",
     PRODUCTION_DURATION: "seconds that production took",
@@ -80,6 +80,11 @@ QUEUE_LAG = Instrument(
 )
 POOL_ACTIVE = Instrument("shadow_mw.pool.active", "{task}", "shadow calls under way")
 POOL_LIMIT = Instrument("shadow_mw.pool.limit", "{task}", "shadow calls that may be under way at once")
+SAMPLING_SHARE = Instrument(
+    "shadow_mw.sampling.share",
+    "1",
+    "how much is mirrored of what `SHADOW_SAMPLE_RATE` asks for; below 1 while the governor holds back",
+)
 CIRCUIT_STATUS = Instrument("shadow_mw.circuit.status", "1", "1 for the state the circuit is in, else 0")
 RECORDS_DROPPED = Instrument("shadow_mw.records.dropped", "{record}", "comparisons that could not be stored")
 
@@ -93,16 +98,17 @@ METRICS: tuple[Instrument, ...] = (
     QUEUE_LAG,
     POOL_ACTIVE,
     POOL_LIMIT,
+    SAMPLING_SHARE,
     CIRCUIT_STATUS,
     RECORDS_DROPPED,
 )
 
 #: What each metric attribute means. Never a request id or a prediction: their number has no bound.
 METRIC_ATTRIBUTES: dict[str, str] = {
-    SHADOW_NAME: "the name of the shadow; on all but the lag",
-    HTTP_ROUTE: "the route that matched; on all but the lag, the pool and the circuit",
+    SHADOW_NAME: "the name of the shadow; on all but the lag and the share",
+    HTTP_ROUTE: "the route that matched; on all but the lag, the share, the pool and the circuit",
     DECISION: "`mirrored`, or why not: `circuit_open`, `queue_full`, `too_large`, `worker_lost`, "
-    "`not_sampled`, `loop`, `request_incomplete`",
+    "`not_sampled`, `governed`, `loop`, `request_incomplete`",
     VERDICT: "`agree`, `disagree` or `incomparable`",
     ROLE: "`production`, `shadow` or `control`",
     COMPARATOR: "the comparator that decided",

@@ -26,6 +26,8 @@ from shadow_mw.records import (
 from shadow_mw.redaction import REDACTED, Redactor
 from shadow_mw.worker.disclosure import Disclosure, Side
 
+_UNSEEN = "the prediction could not be captured: the server sent the body by itself, or it has no JSON"
+
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Who records: the same for every comparison of a worker."""
@@ -151,7 +153,7 @@ class Judge:
         if response.failure:
             return Side()
         if not response.is_body_captured:
-            return Side(error="the server sent production's body by itself, so it could not be captured")
+            return Side(error=_UNSEEN)
         expression = "" if response.is_prediction else self._prediction
         return self._read(response.body, response.headers, expression)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,8 @@ from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.stats import LatencyWindow
 from shadow_mw.targets import Target
 from shadow_mw.telemetry.spans import ExchangeSpans, ShadowSpan
+from shadow_mw.worker.adaptive_limit import AdaptiveLimit
+from shadow_mw.worker.retry_after import pause_seconds
 
 if TYPE_CHECKING:
     from shadow_mw.worker.pending import Pending
@@ -35,6 +38,7 @@ POSTPONED = "postponed"
 #: How long a patient lane waits before it tries a shadow again that could not be reached.
 _TRY_AGAIN_SECONDS = 0.2
 _UNREACHABLE = ShadowUnreachable.__name__
+_OVERLOAD = (429, 503)
 
 
 class Lane:
@@ -53,12 +57,15 @@ class Lane:
         headers: Callable[[CapturedRequest], dict[str, str]],
         role: Role = "shadow",
         is_patient: bool = False,
+        is_adaptive: bool = False,
         wants: Callable[[CapturedRequest], bool] = lambda request: True,  # noqa: ARG005 every exchange
     ) -> None:
         """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another.
 
         A patient lane waits while the circuit is open or the shadow can't be reached, where others book that.
+        In an adaptive lane `concurrency` is only the most that may be.
         """
+        self._adaptive = AdaptiveLimit(concurrency, clock=time.perf_counter) if is_adaptive else None
         self.role = role
         self._is_patient = is_patient
         self._hurried = anyio.Event()
@@ -111,13 +118,25 @@ class Lane:
     async def serve(self, deal: Callable[[Lane, Pending], Awaitable[None]]) -> None:
         """One place of the pool: takes exchanges off the line until it ends."""
         with self._receive.clone() as line:
-            async for pending, size_bytes in line:
-                self._active += 1
-                try:
-                    await deal(self, pending)
-                finally:
-                    self._active -= 1
-                    self._held_bytes -= size_bytes
+            if self._adaptive is None:
+                async for taken in line:
+                    await self._serve_one(taken, deal)
+                return
+            with contextlib.suppress(anyio.EndOfStream):
+                while True:
+                    async with self._adaptive.place:
+                        await self._serve_one(await line.receive(), deal)
+
+    async def _serve_one(
+        self, taken: tuple[Pending, int], deal: Callable[[Lane, Pending], Awaitable[None]]
+    ) -> None:
+        pending, size_bytes = taken
+        self._active += 1
+        try:
+            await deal(self, pending)
+        finally:
+            self._active -= 1
+            self._held_bytes -= size_bytes
 
     async def ask(
         self, request: CapturedRequest, spans: Callable[[], ExchangeSpans], waited: Callable[[], float]
@@ -125,6 +144,8 @@ class Lane:
         """What the shadow did, and the span that was begun for it; an open circuit begins none."""
         while True:
             outcome, span = await self._ask_once(request, spans, waited())
+            if span is not None and self._adaptive is not None:
+                self._learn(self._adaptive, outcome)
             if outcome.is_answered:
                 self._tell("")
             if not self._is_patient or not _was_not_asked(outcome):
@@ -135,6 +156,13 @@ class Lane:
             await self._pause()
             if self._hurried.is_set():
                 return Outcome(outcome=POSTPONED, seconds=0.0), None
+
+    def _learn(self, adaptive: AdaptiveLimit, outcome: Outcome) -> None:
+        began_at = time.perf_counter() - outcome.seconds
+        if outcome.outcome == ShadowTimeout.outcome or outcome.status in _OVERLOAD:
+            adaptive.overloaded(began_at)
+        elif outcome.is_answered:
+            adaptive.ended(began_at, outcome.seconds, active=self._active)
 
     def _tell(self, trouble: str) -> None:
         """Log that the shadow is waited for, and that it is there again."""
@@ -162,6 +190,10 @@ class Lane:
                 answer = await self._answer(request, {**self._headers(request), **span.headers})
         except CircuitOpen as error:
             return _failed(error, 0.0), None
+        except ShadowStatusError as error:
+            if error.pause_seconds:
+                self._breaker.rest(error.pause_seconds)
+            return _failed(error, time.perf_counter() - started), span
         except ShadowError as error:
             return _failed(error, time.perf_counter() - started), span
         except Exception as error:  # noqa: BLE001 whatever a shadow's client raises is an outcome
@@ -180,7 +212,7 @@ class Lane:
             routes=routes,
             circuit=self.circuit,
             active=self._active,
-            limit=self.concurrency,
+            limit=self.concurrency if self._adaptive is None else self._adaptive.limit,
             waiting=self._send.statistics().current_buffer_used,
             production=self.production_latency.snapshot(),
             answers=self.shadow_latency.snapshot(),
@@ -202,7 +234,9 @@ class Lane:
         with anyio.CancelScope(deadline=anyio.current_time() + self._timeout_seconds):
             answer = await self._shadow.ask(request, headers)
             if not 200 <= answer.status < 300:
-                raise ShadowStatusError(answer.status)
+                raise ShadowStatusError(
+                    answer.status, pause_seconds(answer.status, answer.headers, time.time())
+                )
             return answer
         raise ShadowTimeout(f"no complete answer within {self._timeout_seconds:g} s")
 

@@ -63,6 +63,7 @@ class Recorder:
         self._guard = Guard("writing to the store")
         self._shadows: Callable[[], Iterable[ShadowStatistics]] = tuple
         self._next_pulse = 0.0
+        self._was_held = False
 
     def add(self, comparison: Comparison, *, may_be_repeated: bool = False) -> None:
         """Take a comparison for the next batch; of one that may be repeated the store is asked first."""
@@ -177,9 +178,13 @@ class Recorder:
         ]
 
     def _pulses(self) -> list[Pulse]:
-        """A sign of life for each shadow, where it is time for one."""
+        """A sign of life for each shadow, where it is time for one or the governor holds back anew."""
         now = self._clock()
-        if self._next_pulse - _PULSE_SECONDS <= now < self._next_pulse:  # the clock may be set back
+        held = self._books.restraints.tightest()
+        is_news, self._was_held = (held is not None) != self._was_held, held is not None
+        if (
+            not is_news and self._next_pulse - _PULSE_SECONDS <= now < self._next_pulse
+        ):  # the clock may be set back
             return []
         self._next_pulse = now + _PULSE_SECONDS
         return [
@@ -192,6 +197,8 @@ class Recorder:
                 active=one.active,
                 limit=one.limit,
                 waiting=one.waiting,
+                share=held.share if held else 1.0,
+                held_back=held.reason if held else "",
             )
             for one in self._shadows()
         ]

@@ -103,7 +103,8 @@ class Worker:
 
     def statistics(self, mode: Mode, queue: str) -> Statistics:
         """A snapshot of all shadows."""
-        return Statistics(mode=mode, queue=queue, shadows=self._snapshots())
+        restraint = self._books.restraints.tightest()
+        return Statistics(mode=mode, queue=queue, shadows=self._snapshots(), restraint=restraint)
 
     def _snapshots(self) -> tuple[ShadowStatistics, ...]:
         totals = self._books.totals()

@@ -113,6 +113,62 @@ def test_an_unknown_host_fails(check):
     assert "check the spelling in SHADOW_TARGETS" in line_with(lines, "target shadow")
 
 
+@pytest.fixture
+def meaning(monkeypatch):
+    """Has a name mean an address, for this process."""
+    look_up = socket.getaddrinfo
+
+    def set_to(address):
+        def answer(host, *arguments, **keywords):
+            is_name = host in ("shadow.example", b"shadow.example") and not keywords.get("flags")
+            return look_up(address if is_name else host, *arguments, **keywords)
+
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+    return set_to
+
+
+@pytest.mark.fault("metadata")
+def test_a_name_that_means_a_clouds_credentials_is_not_asked(check, meaning):
+    meaning("169.254.169.254")
+    code, lines = check(SHADOW_TARGETS="http://shadow.example", SHADOW_ROUTES="POST /predict")
+    assert code == 1
+    assert (
+        "is refused (shadow.example means 169.254.169.254, where clouds keep credentials: not asked): "
+        "correct SHADOW_TARGETS"
+    ) in line_with(lines, "target shadow")
+
+
+@pytest.mark.fault("foreign-network")
+def test_a_name_that_means_another_network_is_not_asked(check, shadow, meaning):
+    meaning("127.0.0.1")
+    there = {
+        "SHADOW_TARGETS": f"http://shadow.example:{shadow.server_port}",
+        "SHADOW_ROUTES": "POST /predict",
+    }
+    code, lines = check(**there, SHADOW_TARGET_NETWORKS="10.0.0.0/8")
+    assert code == 1
+    assert (
+        "is refused (shadow.example means 127.0.0.1, which is not in SHADOW_TARGET_NETWORKS (10.0.0.0/8)"
+    ) in line_with(lines, "target shadow")
+    assert not shadow.asked
+    code, lines = check(**there, SHADOW_TARGET_NETWORKS="127.0.0.0/8")
+    assert code == 0
+    assert line_with(lines, "target shadow").endswith("answers (status 404)")
+
+
+def test_what_is_sent_in_the_clear_is_told(check, shadow, meaning, monkeypatch):
+    """Nothing public can be asked here, so loopback counts as such."""
+    monkeypatch.setattr("shadow_mw.shadows.admission.is_public", lambda _: True)
+    meaning("127.0.0.1")
+    url = f"http://shadow.example:{shadow.server_port}"
+    code, lines = check(SHADOW_TARGETS=url, SHADOW_ROUTES="POST /predict")
+    assert code == 0
+    assert f"; but the shadow shadow at {url} is asked in the clear, and 127.0.0.1" in line_with(
+        lines, "answers"
+    )
+
+
 def test_https_to_a_plain_server_fails(check, shadow):
     url = f"https://127.0.0.1:{shadow.server_port}"
     code, lines = check(SHADOW_TARGETS=url, SHADOW_ROUTES="POST /predict")
@@ -126,7 +182,7 @@ def test_every_target_is_tried(check, shadow, closed_port):
     assert code == 1
     assert line_with(lines, "target a").startswith("ok")
     assert line_with(lines, "target b").startswith("FAIL")
-    assert lines[-1] == "1 of 5 checks failed."
+    assert lines[-1] == "1 of 6 checks failed."
 
 
 def test_a_store_that_cannot_be_written_fails(check, tmp_path):

@@ -119,7 +119,7 @@ def wait_until_following(tail: Tail) -> None:
     while time.monotonic() < deadline:
         write_records(store, [fresh("disagree", 99)])
         if select.select([tail.process.stdout], [], [], 3.0)[0]:
-            while select.select([tail.process.stdout], [], [], 3.0)[0]:
+            while b"\n" in tail._rest or select.select([tail.process.stdout], [], [], 3.0)[0]:
                 tail.lines(1)
             return
     raise AssertionError("tail shows nothing")

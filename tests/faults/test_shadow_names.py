@@ -14,6 +14,7 @@ import pytest
 import trustme
 from fault_proxy import HEALTHY, FaultProxy
 from mirrored_app import MirroredApp
+from process_tools import comparisons
 from stub_shadow import StubShadow
 
 Mirror = Callable[..., MirroredApp]
@@ -95,6 +96,80 @@ def test_a_name_that_comes_to_mean_a_clouds_credentials_is_not_asked(
     assert len(shadow.asked) == 2
 
 
+class Rebinding:
+    """A name server in other hands: what the name means changes from one question to the next."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *meanings: str) -> None:
+        self.meanings = list(meanings)
+        self.asked = 0
+        look_up = socket.getaddrinfo
+
+        def answer(host: Any, *arguments: Any, **keywords: Any) -> Any:
+            if host not in ("rebound.example", b"rebound.example") or keywords.get("flags"):
+                return look_up(host, *arguments, **keywords)
+            self.asked += 1
+            address = self.meanings.pop(0) if len(self.meanings) > 1 else self.meanings[0]
+            return look_up(address, *arguments, **keywords)
+
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+
+def error_types(app: MirroredApp, store: Path) -> list[str]:
+    """Those of the records, once all are written."""
+    app.close()
+    return [one["error_type"] for one in comparisons(store)]
+
+
+@pytest.fixture
+def elsewhere(shadow: StubShadow) -> Iterator[socket.socket]:
+    """A listener at the shadow's port of another address, which is to hear nothing."""
+    port = int(shadow.url.rpartition(":")[2])
+    with socket.create_server(("127.0.0.2", port)) as listener:
+        listener.setblocking(False)
+        yield listener
+
+
+@pytest.mark.fault("foreign-network")
+def test_a_name_that_comes_to_mean_another_network_is_not_asked(
+    library: str,
+    mirrored: Mirror,
+    shadow: StubShadow,
+    elsewhere: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    names = Rebinding(monkeypatch, "127.0.0.2")
+    url = shadow.url.replace("127.0.0.1", "rebound.example")
+    app = mirrored(url, target_networks="127.0.0.1, 10.0.0.0/8", store=str(tmp_path))
+    app.ask(times=2)
+    assert app.counts() == {"eligible": 2, "shadow_error": 2}
+    names.meanings = ["127.0.0.1"]
+    app.ask(times=2)
+    assert app.counts() == {"eligible": 4, "compared": 2, "agree": 2, "shadow_error": 2}
+    assert sorted(error_types(app, tmp_path)) == [""] * 2 + ["ShadowAddressRefused"] * 2
+    with pytest.raises(BlockingIOError):
+        elsewhere.accept()
+
+
+@pytest.mark.fault("foreign-network")
+def test_the_address_that_was_checked_is_the_one_that_is_dialled(
+    library: str,
+    mirrored: Mirror,
+    shadow: StubShadow,
+    elsewhere: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The name means something else as soon as it has been looked up, and nobody asks again."""
+    names = Rebinding(monkeypatch, "127.0.0.1", "127.0.0.2")
+    app = mirrored(shadow.url.replace("127.0.0.1", "rebound.example"), target_networks="127.0.0.1")
+    app.ask()
+    assert app.counts() == {"eligible": 1, "compared": 1, "agree": 1}
+    assert names.asked == 1
+    assert str(shadow.asked[0].header("host")).startswith("rebound.example")
+    with pytest.raises(BlockingIOError):
+        elsewhere.accept()
+
+
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> trustme.CA:
     """An authority that the shadow's client trusts, as it trusts the public ones."""
@@ -132,3 +207,32 @@ def test_a_certificate_that_is_wrong_costs_the_call_and_nothing_is_sent(
         expected = {"compared": 2, "agree": 2} if name == "good" else {"shadow_error": 2}
         assert app.counts() == {"eligible": 2, **expected}
         assert len(shadow.asked) == (2 if name == "good" else 0)
+
+
+@pytest.mark.fault("foreign-network", "certificate")
+@pytest.mark.parametrize("issued_to", ["rebound.example", "127.0.0.1"])
+def test_a_pinned_address_still_has_to_show_the_certificate_of_the_name(
+    library: str,
+    mirrored: Mirror,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    issued_to: str,
+) -> None:
+    named: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda _, name, __: named.append(name)
+    authority.issue_cert(issued_to).configure_cert(context)
+    Rebinding(monkeypatch, "127.0.0.1")
+    stub = StubShadow()
+    stub._server.socket = context.wrap_socket(
+        stub._server.socket, server_side=True, do_handshake_on_connect=False
+    )
+    with stub as shadow:
+        url = shadow.url.replace("http:", "https:").replace("127.0.0.1", "rebound.example")
+        app = mirrored(url, target_networks="127.0.0.0/8")
+        app.ask()
+        is_its_own = issued_to == "rebound.example"
+        expected = {"compared": 1, "agree": 1} if is_its_own else {"shadow_error": 1}
+        assert app.counts() == {"eligible": 1, **expected}
+        assert named == ["rebound.example"]
+        assert len(shadow.asked) == is_its_own

@@ -41,7 +41,12 @@ def test_exported_names():
         "Statistics",
         "StoreError",
         "Tally",
+        "UsageError",
         "__version__",
+        "drain",
+        "instrument",
+        "request_id",
+        "shadow",
         "statistics",
     }
 

@@ -52,6 +52,7 @@ def _open_up(home: Path) -> None:
 
 
 def shadow_of(order: dict[str, Any]) -> Any:
+    from shadow_mw.caps.wish import Wish
     from shadow_mw.shadows.python import PythonShadow
     from shadow_mw.targets import Target
 
@@ -61,7 +62,7 @@ def shadow_of(order: dict[str, Any]) -> Any:
         replicas=1,
         features="",
         max_body_bytes=100_000,
-        memory_bytes=order["memory_bytes"],
+        wish=Wish(memory_bytes=order["memory_bytes"]),
     )
 
 

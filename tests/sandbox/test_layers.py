@@ -12,6 +12,7 @@ import sys
 import anyio
 import pytest
 
+from shadow_mw.caps.wish import Wish
 from shadow_mw.cli import main
 from shadow_mw.exceptions import ShadowUnreachable
 from shadow_mw.records import CapturedRequest
@@ -53,7 +54,7 @@ def without_landlock(model):
 
 
 def shadow(sandbox: str) -> PythonShadow:
-    settings = {"replicas": 2, "features": "", "max_body_bytes": 1000, "memory_bytes": 2**40}
+    settings = {"replicas": 2, "features": "", "max_body_bytes": 1000, "wish": Wish(memory_bytes=2**40)}
     return PythonShadow(Target("c", "python:some_model:good"), sandbox=sandbox, **settings)
 
 
@@ -73,7 +74,7 @@ async def layers_of(one: PythonShadow) -> dict[str, Layer]:
 
 def test_off_is_what_every_process_of_ours_does(model):
     layers = anyio.run(layers_of, shadow("off"))
-    assert list(layers) == ["parent death", "lowest priority", "limits", "memory watch"]
+    assert list(layers) == ["parent death", "lowest priority", "limits", "memory watch", "own cgroup"]
     assert missing(layers.values()) == []
 
 
@@ -108,6 +109,24 @@ def test_strict_does_not_ask_and_says_so_once(without_landlock, caplog):
     assert line.startswith(
         "the shadow c: the model is not asked: SHADOW_SANDBOX is strict, and this does not"
     )
+
+
+@pytest.mark.fault("sandbox-missing")
+def test_best_effort_says_once_in_the_log_what_does_not_hold(without_landlock, caplog):
+    async def test() -> None:
+        one = shadow("best-effort")
+        try:
+            with anyio.fail_after(60):
+                for replica in await one.loaded() and one._free:
+                    await replica.loaded()
+        finally:
+            await one.aclose()
+
+    with caplog.at_level(logging.WARNING, "shadow_mw"):
+        anyio.run(test)
+    [line] = caplog.messages
+    assert line.startswith("sandbox of c (best-effort) holds: parent death")
+    assert "files by Landlock (Operation not supported)" in line.partition("Does not hold")[2]
 
 
 REASON = r"SHADOW_SANDBOX is strict, and this does not hold: files by Landlock \(Operation not supported\)"
@@ -155,9 +174,11 @@ def test_a_sentence_is_complete():
 
 OTHER_PLATFORM = """
 import json, os, sys
+from shadow_mw.caps.place import Place
+from shadow_mw.caps.wish import Wish
 from shadow_mw.sandbox.lockdown import lock_down
 sys.platform = "darwin"
-layers = lock_down("best-effort", parent_pid=os.getppid(), scratch="/tmp", memory_bytes=None)
+layers = lock_down("best-effort", parent_pid=os.getppid(), scratch="/tmp", wish=Wish(), cgroup=Place())
 print(json.dumps({layer.name: layer.why for layer in layers}))
 """
 
@@ -167,6 +188,7 @@ def test_other_platforms_are_told_apart():
     told = json.loads(done.stdout)
     assert {name for name, why in told.items() if not why} == {"lowest priority", "limits"}
     assert told.pop("memory watch") == "SHADOW_MEMORY_BYTES is not set"
+    assert told.pop("own cgroup") == "none was made"
     assert {why for why in told.values() if why} == {"it needs Linux"}
 
 

@@ -12,8 +12,13 @@ from typing import Any
 import anyio
 import pytest
 
+from shadow_mw.exceptions import ShadowAddressRefused
+from shadow_mw.shadows.admission import Admission
 from shadow_mw.shadows.dial import _closed, _connected, dial, first_of
 from shadow_mw.shadows.names import Names
+from shadow_mw.targets import Target
+
+ANYWHERE = Admission(Target("shadow", "http://shadow.example"))
 
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
@@ -91,9 +96,9 @@ def test_a_cancelled_call_leaves_no_socket(options):
 
 def test_a_name_is_looked_up(options):
     async def main(port: int) -> None:
-        (await dial(Names(), "localhost", port)).close()
+        (await dial(Names(ANYWHERE), "localhost", port)).close()
         with pytest.raises(OSError, match=r"."):
-            await dial(Names(), "unknown.invalid", port)
+            await dial(Names(ANYWHERE), "unknown.invalid", port)
 
     with listening() as good:
         anyio.run(main, good[4][1], backend_options=options)
@@ -104,7 +109,7 @@ def test_an_address_is_not_looked_up(options):
 
     async def main(port: int) -> None:
         before = threading.active_count()
-        (await dial(Names(), "127.0.0.1", port)).close()
+        (await dial(Names(ANYWHERE), "127.0.0.1", port)).close()
         assert threading.active_count() == before
 
     with listening() as good:
@@ -119,7 +124,7 @@ def test_a_name_is_looked_up_while_the_interpreter_ends(options, monkeypatch):
 
     async def main(port: int) -> None:
         monkeypatch.setattr(threading.Thread, "start", refuse)
-        (await dial(Names(), "localhost", port)).close()
+        (await dial(Names(ANYWHERE), "localhost", port)).close()
 
     with listening() as good:
         anyio.run(main, good[4][1], backend_options=options)
@@ -136,7 +141,7 @@ def test_a_name_is_looked_up_once_for_all_who_wait_for_it(options, monkeypatch):
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
 
     async def main() -> None:
-        names, answers = Names(), []
+        names, answers = Names(ANYWHERE), []
 
         async def ask() -> None:
             answers.append((await names.addresses("many.example", 80))[0][4])
@@ -179,8 +184,8 @@ def test_no_shadow_is_where_clouds_keep_credentials(options, monkeypatch, addres
 
     async def main() -> None:
         for host in (address, "rebound.example"):
-            with pytest.raises(PermissionError, match="where clouds keep credentials"):
-                await dial(Names(), host, 80)
+            with pytest.raises(ShadowAddressRefused, match="where clouds keep credentials"):
+                await dial(Names(ANYWHERE), host, 80)
 
     look_up = socket.getaddrinfo
 
@@ -195,7 +200,7 @@ def test_no_shadow_is_where_clouds_keep_credentials(options, monkeypatch, addres
 @pytest.mark.fault("metadata")
 def test_of_several_addresses_only_those_that_are_allowed_are_dialled(options, monkeypatch):
     async def main(port: int) -> Any:
-        with await dial(Names(), "mixed.example", port) as connection:
+        with await dial(Names(ANYWHERE), "mixed.example", port) as connection:
             return connection.getpeername()
 
     look_up = socket.getaddrinfo

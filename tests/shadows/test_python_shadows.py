@@ -19,6 +19,7 @@ import pytest
 from asgi_driver import chunked, http_scope, run
 
 from shadow_mw import ShadowMiddleware
+from shadow_mw.caps.wish import Wish
 from shadow_mw.exceptions import (
     ShadowAnswerTooLarge,
     ShadowError,
@@ -115,7 +116,7 @@ async def asking(name: str, **keywords: Any) -> AsyncIterator[Asking]:
         "replicas": 1,
         "features": "",
         "max_body_bytes": 100_000,
-        "memory_bytes": None,
+        "wish": Wish(),
         "sandbox": "off",
     }
     shadow = PythonShadow(Target("candidate", f"python:{name}"), **(settings | keywords))
@@ -300,7 +301,7 @@ def test_memory_is_capped_by_the_kernel():
             await ask(1)
         assert caught.value.error_type == "MemoryError"
 
-    with_model("shadow_models:allocates", test, memory_bytes=2**30)
+    with_model("shadow_models:allocates", test, wish=Wish(memory_bytes=2**30))
 
 
 @pytest.mark.fault("model-grows")
@@ -309,7 +310,7 @@ def test_memory_that_the_kernel_does_not_count_is_watched():
         with pytest.raises(ShadowProtocolError, match="its memory grew over SHADOW_MEMORY_BYTES"):
             await ask(1)
 
-    with_model("shadow_models:grows", test, memory_bytes=2**28)
+    with_model("shadow_models:grows", test, wish=Wish(memory_bytes=2**28))
 
 
 @pytest.mark.fault("model-start")
@@ -395,13 +396,14 @@ def test_a_large_body_passes():
 
 WORKER = """
 import asyncio, json, os, sys
+from shadow_mw.caps.wish import Wish
 from shadow_mw.records import CapturedRequest
 from shadow_mw.shadows.python import PythonShadow
 from shadow_mw.targets import Target
 
 async def main():
     shadow = PythonShadow(Target("c", "python:shadow_models:" + sys.argv[1]), replicas=1, features="",
-        max_body_bytes=1000, memory_bytes=None, sandbox="off")
+        max_body_bytes=1000, wish=Wish(), sandbox="off")
     request = CapturedRequest(exchange_id="e", request_id="r", ts_us=0, method="POST", route="POST /p",
         path="/p", body=json.dumps(sys.argv[2]).encode())
     print((await shadow.ask(request, {})).body.decode(), flush=True)

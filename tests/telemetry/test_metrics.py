@@ -46,7 +46,7 @@ def test_all_metrics_arrive_with_their_units_and_no_more(receiver):
     assert {(point.name, point.unit) for point in points} == {(m.name, m.unit) for m in METRICS}
     for point in points:
         assert set(point.attributes) <= set(METRIC_ATTRIBUTES)
-        if point.name != "shadow_mw.queue.lag":
+        if point.name not in ("shadow_mw.queue.lag", "shadow_mw.sampling.share"):
             assert point.attributes["shadow_mw.shadow.name"] == "forest"
 
 

@@ -76,6 +76,7 @@ def test_all_metrics_are_there_by_the_names_of_prometheus(page, metrics):
         "shadow_mw_queue_duration_seconds": "histogram",
         "shadow_mw_delta": "histogram",
         "shadow_mw_queue_lag": "gauge",
+        "shadow_mw_sampling_share": "gauge",
         "shadow_mw_pool_active": "gauge",
         "shadow_mw_pool_limit": "gauge",
         "shadow_mw_circuit_status": "gauge",

@@ -7,6 +7,7 @@ import io
 from typing import Any
 from wsgiref.validate import validator
 
+import httpx  # noqa: F401 the worker would import it amid an example; then rich draws a random number
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

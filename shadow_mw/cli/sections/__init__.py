@@ -34,6 +34,6 @@ def sections(report: ShadowReport) -> tuple[Section, ...]:
         places.segments(analysis),
         places.paths(analysis),
         books.routes(analysis),
-        books.buckets(analysis),
+        books.buckets(analysis, report.held_back),
     )
     return tuple(section for section in found if section is not None and section.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shadow_mw.analysis.restraint import held_back_then
 from shadow_mw.cli.sections.numbers import share
 from shadow_mw.cli.sections.section import Row, Section
 from shadow_mw.dashboard.words import counted, percent
@@ -35,8 +36,11 @@ def routes(analysis: Analysis) -> Section | None:
     return Section(title="Routes", head=head, rows=tuple(rows))
 
 
-def buckets(analysis: Analysis) -> Section:
-    """Buckets as rows, all routes and at most three of them as columns, a sum at the foot."""
+def buckets(analysis: Analysis, held_back: str) -> Section:
+    """Buckets as rows, all routes and at most three of them as columns, a sum at the foot.
+
+    `held_back` is what the governor does at this moment, as a sentence or empty.
+    """
     accounts = [analysis.account]
     if 1 < len(analysis.routes) <= _ROUTE_COLUMNS:
         accounts += [one.account for one in analysis.routes]
@@ -48,6 +52,7 @@ def buckets(analysis: Analysis) -> Section:
         title="Closed books: where every eligible call ended, each in one bucket",
         head=("bucket", *(account.route or "calls" for account in accounts)),
         rows=(*rows, Row(eligible.cells, "strong"), *_skips(accounts)),
+        notes=tuple(filter(None, (held_back_then(analysis.account), held_back))),
     )
 
 

@@ -1,0 +1,25 @@
+"""The shadow: draws the line elsewhere. Its guard stops whatever it would write."""
+
+from fastapi import FastAPI
+from pydantic import BaseModel, PositiveFloat
+
+from shadow_mw.guard import ShadowGuardMiddleware
+
+LIMIT = 0.36
+
+app = FastAPI(title="Loans, the challenger")
+app.add_middleware(ShadowGuardMiddleware)
+
+
+class Loan(BaseModel):
+    """What the customer earns, and would pay back, in a month."""
+
+    income: PositiveFloat
+    payment: PositiveFloat
+
+
+@app.post("/decide")
+def decide(loan: Loan) -> dict[str, str | float]:
+    """Approve while the payment takes no more than a share of the income."""
+    share = loan.payment / loan.income
+    return {"label": "approve" if share <= LIMIT else "decline", "share": share}

@@ -1,0 +1,1 @@
+"""More ways in than the one line: a call, a command, OpenTelemetry's entry point, a decorator."""
