@@ -59,9 +59,8 @@ def metrics(expression: str) -> list[Named]:
         _GROUPING.sub(" ", _RECORDED.sub(" recorded ", expression))
     ):
         labels = {label: value for label, _, value in _MATCHER.findall(matchers)}
-        name = name or bare or labels.pop("__name__", "").removesuffix("(_ratio)?")
-        if name:
-            found.append(Named(name, labels))
+        if metric := name or bare or labels.pop("__name__", "").removesuffix("(_ratio)?"):
+            found.append(Named(metric, labels))
     return found
 
 

@@ -1,10 +1,11 @@
-"""A real Prometheus over a real worker and a real dashboard, with the configuration and rules of the examples."""
+"""A real Prometheus over a real worker and a real dashboard, set up as the examples are."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import math
+import re
 import shutil
 import socket
 import subprocess
@@ -48,7 +49,7 @@ def app(make_app, shadow, runtime):
         return {"a": Reply(body=asked.body), "d": Reply(body=b"[2]"), "f": Reply(status=503)}[turn]
 
     shadow.answer = answer
-    return make_app(shadow.url, queue=f"unix://{runtime.path}/m.sock")
+    return make_app(shadow.url, queue=f"unix://{runtime.path}/m.sock", compare="close")
 
 
 @pytest.fixture
@@ -56,6 +57,7 @@ def environment(shadow, runtime):
     return {
         "SHADOW_TARGETS": shadow.url,
         "SHADOW_QUEUE": f"unix://{runtime.path}/m.sock",
+        "SHADOW_COMPARE": "close",
         "SHADOW_BREAKER_RESET_SECONDS": "0.5",
     }
 
@@ -167,3 +169,20 @@ def test_the_recorded_rules_have_values(app, prometheus):
     )
     # Alerts are judged too, without an error such as labels that match twice.
     assert prometheus.health() == {"ok"}
+
+
+def test_an_app_with_a_provider_of_its_own_shows_the_metrics_itself(start, shadow, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text()
+    code = re.search(r"<!-- app that is scraped -->\n```python\n(.*?)```\n<!-- end -->", page, re.DOTALL)[1]
+    code += '\n\n@app.post("/predict")\ndef predict(values: list[int]):\n    return values\n'
+    (tmp_path / "scraped_app.py").write_text(code)
+    words = ("-m", "uvicorn", "scraped_app:app", "--app-dir", str(tmp_path), "--port", str(free_port()))
+    app = start(*words, port=int(words[-1]), SHADOW_QUEUE="inline:", SHADOW_TARGETS=shadow.url)
+    app.ask()
+
+    def agreeing() -> list[float]:
+        page = text_string_to_metric_families(get(f"http://127.0.0.1:{app.port}/metrics/"))
+        samples = [sample for family in page for sample in family.samples]
+        return [one.value for one in samples if one.labels.get("shadow_mw_verdict") == "agree" and one.value]
+
+    assert until(agreeing, lambda: get(f"http://127.0.0.1:{app.port}/metrics/") + app.log) == [1.0]

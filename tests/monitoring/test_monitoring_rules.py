@@ -26,7 +26,7 @@ def promtool() -> Callable[..., str]:
         pytest.skip("promtool is not installed; to run this: apt-get install prometheus")
 
     def run(*words: str) -> str:
-        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=100)
+        done = subprocess.run([program, *words], check=False, capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -37,11 +37,13 @@ def documented() -> dict[str, str]:
     """The names of Prometheus by the tables of docs/telemetry.md, without the suffixes of samples."""
     text = (DOCS / "telemetry.md").read_text()
     rows = re.findall(
-        r"^\| `(shadow_mw\.[a-z_.]+)` \| `(\S+)` \| (?:counter|histogram|gauge|up-down)", text, re.M
+        r"^\| `(shadow_mw\.[a-z_.]+)` \| `(\S+)` \| (?:counter|histogram|gauge|up-down)", text, re.MULTILINE
     )
     units = {"s": "_seconds"}
     found = {name.replace(".", "_") + units.get(unit, ""): name for name, unit in rows}
-    return found | {name: name for name in re.findall(r"^\| `(shadow_mw_store_[a-z_]+)` \|", text, re.M)}
+    return found | {
+        name: name for name in re.findall(r"^\| `(shadow_mw_store_[a-z_]+)` \|", text, re.MULTILINE)
+    }
 
 
 def test_the_rules_are_rules(promtool):
@@ -113,7 +115,7 @@ def test_every_rule_and_alert_is_explained():
     for rule in rules():
         heading = f"### {rule['alert']}\n" if "alert" in rule else f"| `{rule['record']}` |"
         assert heading in page
-    explained = re.findall(r"^### (Shadow\w+)$", page, re.M)
+    explained = re.findall(r"^### (Shadow\w+)$", page, re.MULTILINE)
     assert explained == [rule["alert"] for rule in rules() if "alert" in rule]
 
 
