@@ -95,6 +95,10 @@ def _stop_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-if __name__ == "__main__":
+def main() -> None:
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     Server().run()
+
+
+if __name__ == "__main__":
+    main()

@@ -263,6 +263,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "latencies, deadlines and the circuit go by a clock that does not jump; the times of records show it, and how long an exchange has waited (`queue_us`), which may be between two hosts",
         ),
         Fault(
+            "configuration",
+            "Variables are changed, or broken, after the app has started",
+            "nothing: settings are read once, and a mirror process that is started later has those of the app's start",
+        ),
+        Fault(
             "disk",
             "The disk is full, read-only or gone",
             "one warning; records are dropped and counted as `records_dropped`, and kept again once there is room",
@@ -314,6 +319,14 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "comparator-blocks",
             "A comparator of yours blocks",
             "the worker waits, production does not; what has no room meanwhile is `queue_full`",
+        ),
+    ),
+    "All of it": (
+        Fault(
+            "everything",
+            "One fault after the other, at random, for as long as you let it run",
+            "the same answers as from a twin without the mirror, closed books, and no more memory, descriptors, threads "
+            "or children than before: see [the soak](performance.md#the-soak)",
         ),
     ),
     "A model in Python": (
@@ -382,6 +395,22 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "no send waits; the reserve fills, then `queue_full`; the end is in time",
         ),
         Fault("kafka-restarts", "The broker is killed and comes back", "everything arrives, once"),
+        Fault(
+            "kafka-far",
+            "Each answer of the broker takes seconds",
+            "no send waits for one; everything arrives",
+        ),
+        Fault(
+            "kafka-leader",
+            "The broker says that another one leads the partition, or that it can't take anything for the moment",
+            "it is sent again, and there once",
+        ),
+        Fault(
+            "kafka-denied",
+            "The user of the app, or of the worker, lacks a right (ACL)",
+            "the app's exchanges are `queue_full`, the worker waits and is not ready; one line in the log of each; it goes "
+            "on once the right is given",
+        ),
         Fault("kafka-large", "An exchange is larger than the topic takes", "`too_large`"),
         Fault(
             "kafka-no-topic",
@@ -432,6 +461,12 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "a dead letter with the reason; the next one goes on",
         ),
         Fault("repeats", "A message is delivered twice", "one record"),
+        Fault(
+            "stale",
+            "Workers are so far behind that what comes is too old to matter",
+            "with `SHADOW_MAX_AGE_SECONDS` it is `queue_full`, and one line in the log; its shadow is not asked, and "
+            "the workers catch up",
+        ),
     ),
     "Strangers": (
         Fault(

@@ -130,7 +130,7 @@ production_error + worker_lost`
 | `shadow_error` | the shadow failed: no connection, a broken one, a status outside 2xx, too large an answer |
 | `shadow_timeout` | no complete answer within `SHADOW_TIMEOUT_SECONDS` |
 | `circuit_open` | not asked, because the circuit of this shadow was open, or because it had asked for a pause (`Retry-After`); no record, only the count |
-| `queue_full` | not asked, because `SHADOW_QUEUE_SIZE` or `SHADOW_QUEUE_BYTES` was reached; only the count |
+| `queue_full` | not asked, because `SHADOW_QUEUE_SIZE` or `SHADOW_QUEUE_BYTES` was reached, or it had waited for longer than `SHADOW_MAX_AGE_SECONDS`; only the count |
 | `too_large` | a body was larger than `SHADOW_MAX_BODY_BYTES`; only the count |
 | `production_error` | production gave no prediction: it raised, or answered with a status outside 2xx. The shadow is asked all the same, so that the error rates of both can be compared |
 | `worker_lost` | handed over, and the worker ended before it was done |

@@ -39,6 +39,13 @@ class BoundSettings(Configuration):
         description="The largest request or response body that is mirrored, and the largest answer taken "
         "from a shadow; more is counted as `too_large`.",
     )
+    max_age_seconds: float | None = Field(
+        None,
+        gt=0.0,
+        description="The longest that an exchange may have waited before its shadow is asked; an older one "
+        "is counted as `queue_full`. For workers behind a broker, which else work off whatever has gathered. "
+        "Not set: no limit.",
+    )
     breaker_failures: int = Field(
         5, ge=1, description="How many failures in a row open the circuit of a shadow."
     )

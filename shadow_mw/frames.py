@@ -41,6 +41,8 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """The numbers of frames whose comparisons are in the store."""
 
     numbers: list[int]
+    parts: tuple[tuple[int, str], ...] = ()
+    """Numbers of which only that of one shadow, which is named, is in the store yet."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):

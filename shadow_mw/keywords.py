@@ -33,6 +33,7 @@ class Keywords(TypedDict, total=False):
     queue_size: int
     queue_bytes: int | str
     max_body_bytes: int | str
+    max_age_seconds: float | None
     breaker_failures: int
     breaker_reset_seconds: float
     prediction: str

@@ -87,6 +87,10 @@ class Delivery(Protocol):
         """Give the message's room back: its comparisons are on their way to the store."""
         ...
 
+    def acknowledge_part(self, shadow: str) -> None:
+        """The same of one shadow while others owe theirs; where the queue keeps messages, it is not told."""
+        ...
+
     def acknowledge(self) -> None:
         """Tell the queue that the message's comparisons are in the store, or counted as dropped."""
         ...

@@ -54,13 +54,15 @@ FAULTS = {
 class FaultProxy:
     """A listener on loopback whose connections suffer from `fault`; all of it ends with the block."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, port: int = 0) -> None:
+        """Stand in front of `url`, on a free port or on that `port`."""
         parts = urlsplit(url)
         self._upstream = (parts.hostname, parts.port)
         self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # A client that sends much must notice that nobody reads it.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener.bind(("127.0.0.1", port))
         self._listener.listen(128)
         self._lock = threading.Lock()
         self._live: dict[_Line, threading.Thread] = {}

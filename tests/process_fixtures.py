@@ -22,7 +22,6 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
 @pytest.fixture
 def shadow() -> Iterator[StubShadow]:
     with StubShadow() as stub:
-        stub._server.socket.listen(128)  # its own backlog of five would drop what comes at once
         yield stub
 
 

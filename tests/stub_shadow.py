@@ -82,6 +82,7 @@ class StubShadow:
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.socket.listen(128)  # its own backlog of five would drop what comes at once
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from shadow_mw.assembly.clients import need_client
 from shadow_mw.assembly.stores import need_driver
@@ -16,7 +17,7 @@ from shadow_mw.queues.link import LinkQueue
 from shadow_mw.queues.mirror_process import MirrorProcess
 from shadow_mw.queues.unix import UnixReach
 from shadow_mw.settings import Settings
-from shadow_mw.telemetry.context import provided_service_name
+from shadow_mw.telemetry.context import provided_resource
 from shadow_mw.telemetry.exporters import exporter_names
 
 _log = logging.getLogger("shadow_mw")
@@ -58,15 +59,19 @@ def blueprint(settings: Settings) -> dict[str, Any]:
 
 def _telemetry_environment() -> dict[str, str]:
     """What the mirror process has to know of a telemetry that the app has set up in code."""
-    service = provided_service_name()
-    if service is None:
+    provided = provided_resource()
+    if provided is None:
         return {}
     if not exporter_names("traces"):
         _log.warning(
             "the app's own tracer provider does not reach the mirror process: "
             "set OTEL_EXPORTER_OTLP_ENDPOINT for its spans, or SHADOW_QUEUE=inline:"
         )
-    return {} if os.environ.get("OTEL_SERVICE_NAME") else {"OTEL_SERVICE_NAME": service}
+    service = provided.pop("service.name", "")
+    names = {} if os.environ.get("OTEL_SERVICE_NAME") else {"OTEL_SERVICE_NAME": service}
+    host = [f"{name}={quote(value)}" for name, value in provided.items()]
+    known = filter(None, [os.environ.get("OTEL_RESOURCE_ATTRIBUTES")])
+    return {**names, "OTEL_RESOURCE_ATTRIBUTES": ",".join([*known, *host])} if host else names
 
 
 def _plain(value: object) -> object:

@@ -142,6 +142,7 @@ def _make_lane(
         Breaker(failures=settings.breaker_failures, reset_seconds=settings.breaker_reset_seconds),
         concurrency=concurrency(target, settings, is_in_code=function is not None),
         timeout_seconds=settings.timeout_seconds,
+        max_age_seconds=settings.max_age_seconds,
         is_adaptive=settings.adaptive_concurrency,
         size=max(settings.queue_size // shares, 1),
         size_bytes=int(settings.queue_bytes) // shares,

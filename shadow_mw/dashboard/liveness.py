@@ -22,7 +22,8 @@ _REASONS = {
     "shadow_error": "the shadow fails",
     "shadow_timeout": "the shadow does not answer in time (SHADOW_TIMEOUT_SECONDS)",
     "circuit_open": "its circuit is open",
-    "queue_full": "the queue is full (SHADOW_QUEUE_SIZE, SHADOW_QUEUE_BYTES)",
+    "queue_full": "the queue is full (SHADOW_QUEUE_SIZE, SHADOW_QUEUE_BYTES), or what comes is too old "
+    "(SHADOW_MAX_AGE_SECONDS)",
     "too_large": "the bodies are too large (SHADOW_MAX_BODY_BYTES)",
     "production_error": "production itself fails",
     "worker_lost": "the worker ended before it was done",

@@ -21,7 +21,7 @@ _MEANINGS = {
     "shadow_error": ("unanswered", "the shadow failed"),
     "shadow_timeout": ("unanswered", "the shadow was too slow"),
     "circuit_open": ("unasked", "not asked: it kept failing"),
-    "queue_full": ("unasked", "not asked: no room in the queue"),
+    "queue_full": ("unasked", "not asked: no room in the queue, or too old"),
     "too_large": ("unasked", "not asked: the body was too large"),
     "worker_lost": ("unasked", "the worker ended first"),
     "unaccounted": ("open", "still under way, or lost with a killed process"),

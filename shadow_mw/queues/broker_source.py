@@ -234,5 +234,8 @@ class _Delivery:
     def done(self) -> None:
         """Nothing: the room is held until the records are in the store."""
 
+    def acknowledge_part(self, shadow: str) -> None:
+        """Nothing: the records in the store tell, where the letter is delivered again."""
+
     def acknowledge(self) -> None:
         self._source.acknowledged(self)

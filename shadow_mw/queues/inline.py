@@ -187,6 +187,9 @@ class _Delivery:
     def waited_seconds(self) -> float:
         return time.monotonic() - self._offered_at
 
+    def acknowledge_part(self, shadow: str) -> None:
+        """Nothing, as `acknowledge`."""
+
     def acknowledge(self) -> None:
         """Nothing: what is lost here is lost with the app."""
 

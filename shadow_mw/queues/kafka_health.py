@@ -12,6 +12,13 @@ _log = logging.getLogger("shadow_mw")
 _MISSING = ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION")
 #: What one broker of several may do without anyone noticing: the detail of what is said later.
 _DETAILS = ("_TRANSPORT", "_RESOLVE", "_TIMED_OUT")
+#: What a right of the user is missing for. An idempotent producer meets two of them one after the other.
+_DENIED = (
+    "TOPIC_AUTHORIZATION_FAILED",
+    "CLUSTER_AUTHORIZATION_FAILED",
+    "GROUP_AUTHORIZATION_FAILED",
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+)
 #: What says nothing: brokers close connections that are idle, and all of them may.
 _NOTHING = ("_ALL_BROKERS_DOWN", "_DESTROY", "_PARTITION_EOF")
 _SILENT = ("_TIMED_OUT", "_MSG_TIMED_OUT", "_TRANSPORT", "REQUEST_TIMED_OUT")
@@ -52,6 +59,10 @@ class KafkaHealth:
             self.say("missing", f"the topic {self._topic} does not exist")
         elif name in _SILENT:
             self.is_silent()
+        elif name in _DENIED:
+            self.say("denied", error.str())
+        elif name == "_FATAL" and self.problem:
+            self._failed_at = time.monotonic()  # for a reason that has been told
         else:
             self.say(name, error.str())
 

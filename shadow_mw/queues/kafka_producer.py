@@ -146,7 +146,10 @@ class KafkaProducer:
     def _poll(self, seconds: float) -> None:
         """Let delivery reports come in, and wake the loop once for all of them."""
         assert self._client is not None
-        self._client.poll(seconds)
+        try:
+            self._client.poll(seconds)
+        except KafkaException as error:  # a fatal one is raised here and not told to the callback
+            self._heard(error.args[0])
         self._health.tick()
         self._tell()
 

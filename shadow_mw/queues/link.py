@@ -13,7 +13,7 @@ from shadow_mw.frames import Counts, Done, Flush, Logged, Snapshot, ToApp, ToWor
 from shadow_mw.protocols import Draft
 from shadow_mw.queues.inline import InlineQueue
 from shadow_mw.queues.keeper import Keeper, Reach
-from shadow_mw.queues.outbox import Outbox, kept_of
+from shadow_mw.queues.outbox import Kept, Outbox, Partly, kept_of
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Message
 from shadow_mw.snapshots import Statistics
 
@@ -175,7 +175,7 @@ class LinkQueue:
 
     def _received(self, frame: ToApp) -> None:
         if isinstance(frame, Done):
-            self._outbox.acknowledge(frame.numbers)
+            self._outbox.acknowledge(frame.numbers, frame.parts)
         elif isinstance(frame, Logged):
             tell(frame.level, "%s", frame.text)
         elif isinstance(frame, Snapshot):
@@ -212,15 +212,19 @@ class LinkQueue:
             return self._fallback.offer(message)
         return self._fallback.offer_later(message)
 
-    def _lose_one(self, lost: ToWorker | str) -> None:
+    def _lose_one(self, lost: Kept) -> None:
         self._lose([lost])
 
-    def _lose(self, lost: Sequence[ToWorker | str]) -> None:
-        """Book exchanges by their routes as lost; counts that did not arrive are shipped again."""
+    def _lose(self, lost: Sequence[Kept]) -> None:
+        """Book exchanges as lost, for shadows without a comparison; counts that did not arrive go again."""
+        places: Counter[tuple[str, str]] = Counter()
         for one in lost:
             if isinstance(one, Counts):
                 self._books.give_back({(route, shadow): counts for route, shadow, counts in one.added})
-        routes = Counter(one for one in lost if isinstance(one, str) and one)
-        for route, count in routes.items():
-            for shadow in self._shadows:
-                self._books.add_many(route, shadow, {"eligible": count, "worker_lost": count})
+            elif isinstance(one, Partly):
+                left = (shadow for shadow in self._shadows if shadow not in one.settled)
+                places.update((one.route, shadow) for shadow in left)
+            elif isinstance(one, str) and one:
+                places.update((one, shadow) for shadow in self._shadows)
+        for (route, shadow), count in places.items():
+            self._books.add_many(route, shadow, {"eligible": count, "worker_lost": count})

@@ -54,7 +54,8 @@ class MirrorProcess:
     ) -> None:
         """Tell it the settings in `blueprint`; apps with the same blueprint and folder share a process.
 
-        `environment` is asked for more variables when it is started.
+        Each process has the variables of this moment, as the settings are of it; `environment` is asked for
+        more when one is started.
 
         Raises:
             SettingsError: there is no private folder for the socket.
@@ -65,6 +66,7 @@ class MirrorProcess:
         if len(os.fsencode(self._socket_path)) > _LONGEST_PATH_BYTES:
             raise SettingsError(f"SHADOW_QUEUE: {self._socket_path} is too long for a socket's path")
         self._environment = environment
+        self._variables = dict(os.environ)
         self._child = 0
         self._exit_code: int | None = None
         self._failures = 0
@@ -181,7 +183,7 @@ class MirrorProcess:
             self._child = os.posix_spawn(
                 python,
                 [python, "-m", "shadow_mw.process", str(self._folder)],
-                {**os.environ, "PYTHONPATH": _module_path(), **self._environment()},
+                {**self._variables, "PYTHONPATH": _module_path(), **self._environment()},
                 file_actions=_handed_down(stack, (blueprint, null, log, listener, lock)),
                 setpgroup=0,  # a Ctrl-C at the terminal is the app's
                 setsigmask=(),  # an app may block SIGTERM in its threads

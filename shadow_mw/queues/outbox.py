@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -24,6 +25,18 @@ _MOST_UNACKNOWLEDGED = 100_000
 _NOTHING = memoryview(b"")
 
 
+class Partly(NamedTuple):
+    """An exchange of which only some shadows' comparisons are in the store."""
+
+    route: str
+    settled: frozenset[str]
+    """The names of those shadows."""
+
+
+#: What is known of a message that was sent: counts whole, of an exchange its route.
+Kept: TypeAlias = ToWorker | Partly | str
+
+
 class Outbox:
     """A bounded line in front of a socket that may come and go. Thread-safe; nothing in it blocks.
 
@@ -36,7 +49,7 @@ class Outbox:
         size: int,
         size_bytes: int,
         wake: Callable[[], None],
-        spoilt: Callable[[ToWorker | str], None],
+        spoilt: Callable[[Kept], None],
     ) -> None:
         """Hold at most `size` messages with `size_bytes` bytes of bodies.
 
@@ -52,7 +65,7 @@ class Outbox:
         self._held_bytes = 0
         self._number = 0
         self._socket: socket.socket | None = None
-        self._unacknowledged: dict[int, ToWorker | str] = {}
+        self._unacknowledged: dict[int, Kept] = {}
         # What has left the line and not yet the process: it is numbered, so that it counts as sent.
         self._is_sending = False
         self._sending_bytes = 0
@@ -105,7 +118,7 @@ class Outbox:
         with self._lock:
             self._socket = connection
 
-    def detach(self) -> list[ToWorker | str]:
+    def detach(self) -> list[Kept]:
         """Stop sending. What was sent and not acknowledged: counts, and the routes of exchanges."""
         with self._lock:
             self._socket = None
@@ -138,9 +151,15 @@ class Outbox:
             self._held_bytes = self._sending_bytes
         return left
 
-    def acknowledge(self, numbers: list[int]) -> None:
-        """Forget what is in the store."""
+    def acknowledge(self, numbers: list[int], parts: Iterable[tuple[int, str]] = ()) -> None:
+        """Forget what is in the store; of `parts` that is so for the shadow that stands with each."""
         with self._lock:
+            for number, shadow in parts:
+                kept = self._unacknowledged.get(number)
+                if isinstance(kept, str):
+                    self._unacknowledged[number] = Partly(kept, frozenset((shadow,)))
+                elif isinstance(kept, Partly):
+                    self._unacknowledged[number] = Partly(kept.route, kept.settled | {shadow})
             for number in numbers:
                 self._unacknowledged.pop(number, None)
 

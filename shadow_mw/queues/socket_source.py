@@ -192,6 +192,9 @@ class _Delivery:
             self._is_done = True
             self._connection.one_done()
 
+    def acknowledge_part(self, shadow: str) -> None:
+        self._connection.done(self._number, shadow)
+
     def acknowledge(self) -> None:
         self._connection.done(self._number)
 
@@ -204,6 +207,7 @@ class _Connection(asyncio.Protocol):
         self._reader: FrameReader[ToWorker] = FrameReader(ToWorker, source.limit_bytes)
         self._transport: asyncio.Transport
         self._numbers: list[int] = []
+        self._parts: list[tuple[int, str]] = []
         self._told_at = float("-inf")
         self._idle = asyncio.Event()
         self.open_count = 0
@@ -246,11 +250,15 @@ class _Connection(asyncio.Protocol):
             self._idle.clear()
             await self._idle.wait()
 
-    def done(self, number: int) -> None:
-        if not self._numbers:
+    def done(self, number: int, shadow: str = "") -> None:
+        """Tell soon that a frame is dealt with, or that it is for one shadow."""
+        if not (self._numbers or self._parts):
             loop = asyncio.get_running_loop()
             loop.call_at(max(self._told_at + _ACKNOWLEDGE_SECONDS, loop.time()), self._tell_done)
-        self._numbers.append(number)
+        if shadow:
+            self._parts.append((number, shadow))
+        else:
+            self._numbers.append(number)
 
     def tell(self, message: ToApp) -> None:
         self.write(encode(message))
@@ -275,10 +283,10 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
     def _tell_done(self) -> None:
-        numbers, self._numbers = self._numbers, []
-        if numbers:
+        if self._numbers or self._parts:
             self._told_at = asyncio.get_running_loop().time()
-            self.tell(Done(numbers))
+            self.tell(Done(self._numbers, tuple(self._parts)))
+            self._numbers, self._parts = [], []
 
 
 def _is_of_user(connection: socket.socket, user: int | None) -> bool:

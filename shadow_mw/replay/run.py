@@ -85,6 +85,7 @@ def replay(selection: Selection, settings: Settings, show: Any = None) -> Replay
 
     """
     (target,) = settings.targets
+    settings = settings.model_copy(update={"max_age_seconds": None})  # what is replayed is old
     _refuse_live_name(settings, target)
     with _opened(selection, settings, target) as history:
         chosen = Chosen(

@@ -19,6 +19,7 @@ MARK = "shadow_mw.role=shadow"
 
 _ROLE, _, _SHADOW = MARK.partition("=")
 _FLASK_SPAN = "opentelemetry-flask.span_key"
+_PLACE = ("service.name", "host.id", "host.ip", "host.name", "ip")
 _ASGI_CHILDREN = (" http receive", " http send")
 _guard = Guard("reading the current span")
 
@@ -52,11 +53,18 @@ def server_parent(environ: Mapping[str, Any]) -> tuple[str, str]:
     return current_parent()
 
 
-def provided_service_name() -> str | None:
-    """The `service.name` of a tracer provider that the app has set up in code, or None. Never raises."""
+def provided_resource() -> dict[str, str] | None:
+    """Service and host of a tracer provider that the app has set up in code, or None. Never raises.
+
+    The host is there by `host.id`, `host.ip`, `host.name` and `ip`, as far as the provider tells them:
+    Jaeger takes spans whose hosts differ for spans by two clocks.
+    """
     with _guard:
         resource: Any = getattr(trace.get_tracer_provider(), "resource", None)
-        return None if resource is None else str(resource.attributes.get("service.name", ""))
+        if resource is None:
+            return None
+        told = {name: resource.attributes.get(name) for name in _PLACE}
+        return {name: _first(value) for name, value in told.items() if value}
     return None
 
 
@@ -72,6 +80,10 @@ def is_marked(baggage: str) -> bool:
         return False
     members = (member.partition(";")[0].partition("=") for member in baggage.split(","))
     return any(key.strip() == _ROLE and unquote(value.strip()) == _SHADOW for key, _, value in members)
+
+
+def _first(value: Any) -> str:
+    return str(value[0] if isinstance(value, tuple) else value)
 
 
 def _server_of(span: Any) -> SpanContext | None:

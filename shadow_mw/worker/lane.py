@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from shadow_mw.exceptions import (
     ShadowUnreachable,
 )
 from shadow_mw.protocols import Shadow
-from shadow_mw.records import Answer, CapturedRequest, Outcome, Role
+from shadow_mw.records import Answer, Bucket, CapturedRequest, Outcome, Role
 from shadow_mw.snapshots import ShadowStatistics
 from shadow_mw.stats import LatencyWindow
 from shadow_mw.targets import Target
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("shadow_mw")
 #: The outcome of an exchange that a patient lane leaves with its queue, because the worker stops.
 POSTPONED = "postponed"
+#: The outcome, and the place in the books, of one that has waited for longer than is allowed.
+_OUTDATED: Bucket = "queue_full"
 #: How long a patient lane waits before it tries a shadow again that could not be reached.
 _TRY_AGAIN_SECONDS = 0.2
 _UNREACHABLE = ShadowUnreachable.__name__
@@ -57,16 +60,20 @@ class Lane:
         headers: Callable[[CapturedRequest], dict[str, str]],
         role: Role = "shadow",
         is_patient: bool = False,
+        max_age_seconds: float | None = None,
         is_adaptive: bool = False,
         wants: Callable[[CapturedRequest], bool] = lambda request: True,  # noqa: ARG005 every exchange
     ) -> None:
         """Let at most `size` exchanges with `size_bytes` bytes wait, so that no shadow starves another.
 
         A patient lane waits while the circuit is open or the shadow can't be reached, where others book that.
+        What has waited for longer than `max_age_seconds` is not asked.
         In an adaptive lane `concurrency` is only the most that may be.
         """
         self._adaptive = AdaptiveLimit(concurrency, clock=time.perf_counter) if is_adaptive else None
         self.role = role
+        self._max_age_seconds = math.inf if max_age_seconds is None else max_age_seconds
+        self._is_behind = False
         self._is_patient = is_patient
         self._hurried = anyio.Event()
         self._is_awaited = False
@@ -143,6 +150,8 @@ class Lane:
     ) -> tuple[Outcome, ShadowSpan | None]:
         """What the shadow did, and the span that was begun for it; an open circuit begins none."""
         while True:
+            if self._is_outdated(waited()):
+                return Outcome(outcome=_OUTDATED, seconds=0.0), None
             outcome, span = await self._ask_once(request, spans, waited())
             if span is not None and self._adaptive is not None:
                 self._learn(self._adaptive, outcome)
@@ -171,6 +180,22 @@ class Lane:
         elif self._is_awaited and not trouble:
             _log.warning("the shadow %s is asked again", self.name)
         self._is_awaited = bool(trouble)
+
+    def _is_outdated(self, age_seconds: float) -> bool:
+        """Log when it begins; it is over when what comes is clearly younger, lest each one is a line."""
+        if age_seconds > self._max_age_seconds:
+            if not self._is_behind:
+                _log.warning(
+                    "the shadow %s is not asked for exchanges older than %g s (SHADOW_MAX_AGE_SECONDS): "
+                    "queue_full",
+                    self.name,
+                    self._max_age_seconds,
+                )
+            self._is_behind = True
+        elif self._is_behind and age_seconds < self._max_age_seconds / 2:
+            self._is_behind = False
+            _log.warning("the shadow %s is no longer behind", self.name)
+        return age_seconds > self._max_age_seconds
 
     async def _pause(self) -> None:
         """Wait until the breaker may let a probe through, or there is a hurry."""

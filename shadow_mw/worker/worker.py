@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -203,6 +204,9 @@ class Worker:
     def _settle(self, pending: Pending, lane: Lane, *words: str) -> None:
         pending.open_lanes.remove(lane)
         self._books.add(pending.request.route, (lane.name,), "eligible", *words)
+        if pending.open_lanes and not pending.is_kept:
+            # Or a worker that is killed now would leave the app to book what is in the store already.
+            self._recorder.then(partial(pending.deliveries[0].acknowledge_part, lane.name))
         self._release_if_settled(pending)
 
     def _give_up(self, pending: Pending, lane: Lane) -> None:

@@ -67,8 +67,10 @@ def test_from_wherever_it_is_a_shadow_that_bears_everything_gets_all_of_the_cap(
             plant.limit.overloaded(plant.now)
         else:
             plant.limit.ended(plant.now, event, active=1)
-    plant.now += 61.0  # whatever baseline it had is too old now
-    assert max(plant.calls(30 + 10 * cap, lambda active: 0.01)) == cap
+    for _ in range(2):  # the first baseline may rest on calls from before
+        plant.now += 61.0  # whatever baseline it had is too old now
+        reached = max(plant.calls(30 + 10 * cap, lambda active: 0.01))
+    assert reached == cap
 
 
 def test_a_shadow_that_slows_with_concurrency_is_held_where_it_bends():

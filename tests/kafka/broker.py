@@ -26,8 +26,8 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{listener}
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 auto.create.topics.enable=false
@@ -58,8 +58,11 @@ def jars() -> Path | None:
 class Broker:
     """One node, which can be killed, frozen and started again on the same ports and data."""
 
-    def __init__(self, folder: Path) -> None:
-        """Format the node's data; nothing runs before `start`."""
+    def __init__(self, folder: Path, listener: str = "", more: str = "") -> None:
+        """Format the node's data; nothing runs before `start`.
+
+        A `listener` stands beside the plain one, and lines of `more` are further properties.
+        """
         found = jars()
         assert found is not None, HOW
         self._classes = f"{found}/*"
@@ -67,7 +70,9 @@ class Broker:
         self._log = folder / "log"
         self.port, controller = free_ports(2)
         self._properties = folder / "server.properties"
-        self._properties.write_text(_PROPERTIES.format(port=self.port, controller=controller, folder=folder))
+        places = {"port": self.port, "controller": controller, "folder": folder}
+        beside = f",{listener}" if listener else ""
+        self._properties.write_text(_PROPERTIES.format(**places, listener=beside) + more)
         self._process: subprocess.Popen[bytes] | None = None
         words = ("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(self._properties))
         done = subprocess.run(

@@ -7,12 +7,15 @@ import random
 import re
 import signal
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from process_load import Load
-from process_tools import DEADLINE_SECONDS, Program, closed, tallies, until
-from stub_shadow import Asked, Reply
+from process_tools import DEADLINE_SECONDS, ROUTES, Program, closed, records, tallies, until
+from stub_shadow import Asked, Reply, StubShadow
+
+from shadow_mw.queues.outbox import Partly
 
 
 @pytest.fixture
@@ -69,6 +72,34 @@ def test_killing_it_under_load_costs_no_answer_and_the_books_close(server, shado
     # A kill between the store and its word to the app counts that batch on both sides.
     assert sent <= books["eligible"] <= sent + 500
     assert len(runtime.mirrors()) == 1
+
+
+@pytest.mark.fault("mirror-killed")
+def test_what_one_shadow_has_done_is_not_lost_with_what_another_has_not(make_app, shadow, runtime):
+    """Its comparisons are in the store: booked as lost, they would be counted twice."""
+    gate = Gate()
+    with StubShadow(gate) as slow:
+        app = make_app(f"quick={shadow.url}, slow={slow.url}")
+        app.ask(times=5)
+        kept = app.installation._queue._outbox._unacknowledged
+        until(
+            lambda: list(kept.values()) == [Partly(ROUTES, frozenset({"quick"}))] * 5,
+            lambda: f"parts in {kept}",
+        )
+        first = runtime.mirror()
+        os.kill(first, signal.SIGKILL)
+        assert runtime.other_mirror(first)
+        gate.is_open.set()
+        app.ask()
+        app.drained()
+    found = {"quick": Counter(), "slow": Counter()}
+    for tally in records(Path(app.installation.settings.store)):
+        if tally["kind"] == "tally":
+            found[tally["shadow"]].update(tally["counts"])
+    assert found == {
+        "quick": {"eligible": 6, "compared": 6, "agree": 6},
+        "slow": {"eligible": 6, "compared": 1, "agree": 1, "worker_lost": 5},
+    }
 
 
 @pytest.mark.fault("mirror-killed")

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -216,6 +217,43 @@ def test_a_shadow_that_is_down_for_a_while_pauses_and_costs_nothing(bench, caplo
     assert told[0].startswith("the shadow shadow is waited for, and nothing is lost: ")
     assert told[1] == "the shadow shadow is asked again"
     assert one.books() == {"eligible": 12, "compared": 12, "agree": 12}
+
+
+@pytest.mark.fault("stale")
+def test_what_has_become_too_old_is_counted_and_not_asked(bench, caplog):
+    """The exchanges of the bench are of September; beside them there are some of this moment."""
+    with StubShadow(lambda asked: Reply(body=SAME)) as shadow:
+        one = bench(shadow.url, max_age_seconds=3600)
+        one.put(20)
+        for number in range(21, 25):
+            fresh = exchange(number)
+            now = msgspec.structs.replace(fresh.request, ts_us=time.time_ns() // 1000)
+            one.broker.put(SEALER.exchange(msgspec.structs.replace(fresh, request=now)))
+        one.work()
+        assert len(shadow.asked) == 4
+    assert one.books() == {"eligible": 24, "compared": 4, "agree": 4, "queue_full": 20}
+    assert sorted(record.request_id for record in one.comparisons) == [f"request-{n}" for n in range(21, 25)]
+    assert len(one.broker.acknowledged) == 24
+    assert caplog.text.count("SHADOW_MAX_AGE_SECONDS") == 1
+
+
+@pytest.mark.fault("stale")
+def test_what_becomes_too_old_while_its_shadow_is_down_is_not_asked_afterwards(bench):
+    with socket.socket() as place, contextlib.ExitStack() as stack:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+        one = bench(f"http://127.0.0.1:{port}", breaker_failures=1, breaker_reset_seconds=0.2)
+        one.put(3)
+
+        async def come_back(consuming: Consuming) -> None:
+            while consuming.snapshot().shadows[0].circuit != "open":
+                await anyio.lowlevel.checkpoint()
+            consuming._worker._lanes[0]._max_age_seconds = 1.0  # which all of them are beyond
+            stack.enter_context(StubShadow(lambda asked: Reply(body=SAME), port=port))
+
+        one.work(during=come_back)
+    assert one.books() == {"eligible": 3, "queue_full": 3}
 
 
 @pytest.mark.fault("store-away")

@@ -1,0 +1,37 @@
+"""`shadow-mw demo` sends its spans to Jaeger when told where that is, and says what to look for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jaeger import Jaeger
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_is_found_as_it_says(jaeger: Jaeger, tmp_path: Path) -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+    endpoint = f"http://127.0.0.1:{jaeger.ports[4317]}"
+    done = subprocess.run(
+        [sys.executable, "-m", "shadow_mw", "demo", "--requests", "20", "--no-dashboard"],
+        env={**clean, "TMPDIR": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    [said] = re.findall(r"in Jaeger choose the service (\S+) and the tag request\.id=(\S+)", done.stdout)
+    service, request_id = said
+    [trace] = jaeger.whole(service, {"request.id": request_id}, spans=3)
+    assert trace.shadow.tags["shadow_mw.shadow.name"] == "forest"
+    assert trace.shadow.parent == trace.production.parent
+    assert trace.warnings == []
+    logs = {log.name: log.read_text() for log in tmp_path.glob("shadow-mw-demo-*/*.log")}
+    assert len(logs["production.log"].splitlines()) == 1, (
+        "that Jaeger takes no metrics is no reason to complain"
+    )
