@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 RULES = EXAMPLES / "monitoring" / "rules.yml"
 DASHBOARDS = sorted((EXAMPLES / "compose" / "grafana" / "dashboards").glob("*.json"))
 
