@@ -185,7 +185,7 @@ def _json_or_bytes(content: bytes) -> Any:
 def _parsed(content: bytes) -> Any:
     try:
         return msgspec.json.decode(content)
-    except ValueError:
+    except (ValueError, msgspec.DecodeError):  # which is no ValueError in older versions
         return json.loads(content)  # NaN, Infinity, 1e400, lone surrogates, UTF-16
 
 

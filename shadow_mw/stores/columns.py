@@ -35,7 +35,9 @@ def lines(segments: Sequence[Path], *kinds: type) -> str:
     """
     types = {field.name: _TYPES[field.shape] for kind in kinds for field in fields(kind)}
     columns = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in {**_KIND, **types}.items())
-    options = "format='newline_delimited', compression='none', ignore_errors=true, hive_partitioning=false"
+    options = (
+        "format='newline_delimited', compression='uncompressed', ignore_errors=true, hive_partitioning=false"
+    )
     return f"read_json({_list(segments)}, columns={{{columns}}}, {options})"
 
 

@@ -22,25 +22,15 @@ PATIENCE_SECONDS = 150.0
 _KEPT_OUT = shutil.ignore_patterns(".*", "broker-data", "keys", "worker*.log", "worker*.pid", "__pycache__")
 
 
-class Terminals:
-    """One example in a folder of its own, on ports that are free here. Ends what it has started."""
+class Shells:
+    """Several terminals in one folder. Ends what it has started."""
 
-    def __init__(self, name: str, folder: Path, runtime: Runtime, *ports: int) -> None:
-        """Copy the example, with other ports in all of its files."""
-        self.folder = folder / name
-        shutil.copytree(EXAMPLES / name, self.folder, ignore=_KEPT_OUT)
-        free = free_ports(len(ports))
-        self.ports = dict(zip(ports, free, strict=True))
-        for path in self.folder.iterdir():
-            mode, text = path.stat().st_mode, path.read_text()
-            for written, other in self.ports.items():
-                text = re.sub(rf"\b{written}\b", str(other), text)
-            path.write_text(text)
-            path.chmod(mode)
+    def __init__(self, folder: Path, runtime: Runtime) -> None:
+        self.folder = folder
         self._runtime = runtime
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> Terminals:  # noqa: PYI034 (Self is of Python 3.11)
+    def __enter__(self) -> Shells:  # noqa: PYI034 (Self is of Python 3.11)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,10 +44,6 @@ class Terminals:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-    def blocks(self) -> list[str]:
-        """The commands of the README, block by block."""
-        return re.findall(r"```sh\n(.*?)```", (self.folder / "README.md").read_text(), re.DOTALL)
 
     def run(self, block: str) -> str:
         """Type a block and wait for its end; what it says."""
@@ -115,6 +101,30 @@ class Terminals:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
         return {**kept, "PATH": path, "XDG_RUNTIME_DIR": str(self._runtime.path), "PYTHONUNBUFFERED": "1"}
+
+
+class Terminals(Shells):
+    """One example in a folder of its own, on ports that are free here."""
+
+    def __init__(self, name: str, folder: Path, runtime: Runtime, *ports: int) -> None:
+        """Copy the example, with other ports in all of its files."""
+        super().__init__(folder / name, runtime)
+        shutil.copytree(EXAMPLES / name, self.folder, ignore=_KEPT_OUT)
+        free = free_ports(len(ports))
+        self.ports = dict(zip(ports, free, strict=True))
+        for path in self.folder.iterdir():
+            mode, text = path.stat().st_mode, path.read_text()
+            for written, other in self.ports.items():
+                text = re.sub(rf"\b{written}\b", str(other), text)
+            path.write_text(text)
+            path.chmod(mode)
+
+    def __enter__(self) -> Terminals:  # noqa: PYI034 (Self is of Python 3.11)
+        return self
+
+    def blocks(self) -> list[str]:
+        """The commands of the README, block by block."""
+        return re.findall(r"```sh\n(.*?)```", (self.folder / "README.md").read_text(), re.DOTALL)
 
 
 def _account(report: str) -> dict[str, Any]:
