@@ -155,7 +155,9 @@ STORE_RATE = StoreGauge(
     "shadow_mw_store_eligible_per_second", "", "eligible requests a second over the last ten minutes"
 )
 STORE_COMPARED = StoreGauge(
-    "shadow_mw_store_comparison_timestamp_seconds", "", "when the shadow was last mirrored to"
+    "shadow_mw_store_comparison_timestamp_seconds",
+    "",
+    "when the latest comparison was made, of those that count now",
 )
 STORE_PULSE = StoreGauge(
     "shadow_mw_store_pulse_timestamp_seconds", "", "a worker's last sign of life for this shadow"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from typing import Any
 
 import opentelemetry.environment_variables as api
@@ -168,3 +169,15 @@ def test_the_readme_names_every_service_and_its_commands_are_there():
     text = (FOLDER / "README.md").read_text()
     assert all(f"`{name}`" in text for name in SERVICES)
     assert "no container engine" in text
+
+
+def test_what_the_images_take_is_there_and_let_through():
+    text = (FOLDER / "Dockerfile").read_text()
+    ignored = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
+    taken = [word for words in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for word in words.split()]
+    assert taken
+    for path in taken:
+        assert (FOLDER.parents[1] / path).exists()
+        assert any(fnmatch(path, one.removeprefix("!")) for one in ignored if one.startswith("!")), path
+    stages = set(re.findall(r"^FROM \S+ AS (\w+)$", text, re.MULTILINE))
+    assert stages == {one["build"]["target"] for one in SERVICES.values() if "build" in one}
