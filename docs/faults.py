@@ -47,6 +47,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
             "`incomparable` with the reason; never a disagreement",
         ),
         Fault(
+            "stream-cut",
+            "Its server-sent events end in the middle, or tell of an error",
+            "`incomparable` with the reason; half an answer is never compared",
+        ),
+        Fault(
             "huge-answer",
             "Its answer is larger than `SHADOW_MAX_BODY_BYTES`, or has no end",
             "`shadow_error` with `ShadowAnswerTooLarge`; it is read up to the cap",

@@ -10,21 +10,27 @@ from urllib.parse import quote, unquote_plus
 import msgspec
 
 from shadow_mw.exceptions import PayloadError
-from shadow_mw.payload import decode_payload
+from shadow_mw.payload import decode_payload, is_event_stream
 from shadow_mw.records import CapturedRequest, CapturedResponse, Exchange, Headers, Message
 from shadow_mw.redaction import REDACTED, Redactor
 
-_ENCODING = b"content-encoding"
+#: Headers that tell nothing true of a body that was written anew.
+_ENCODING = (b"content-encoding",)
+_ENCODING_AND_TYPE = (b"content-encoding", b"content-type")
+_JSON = (b"content-type", b"application/json")
 _FORM = b"application/x-www-form-urlencoded"
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+#: The body in the place of one that can't be read.
+_UNREADABLE = _to_json(REDACTED).encode()
 _T = TypeVar("_T", CapturedRequest, CapturedResponse)
 
 
 class Concealer:
     """Hides values in the JSON bodies of both halves of an exchange, and by key in queries and forms.
 
-    A body that says it is JSON and can't be read leaves the host as `"[redacted]"`; one of another kind has
-    no keys, and leaves it as it is. Immutable, thread-safe.
+    A body that says it is JSON or an event stream, and can't be read, leaves the host as `"[redacted]"`; one
+    of another kind has no keys, and leaves it as it is. An event stream from which something was taken leaves
+    it put together, as JSON. Immutable, thread-safe.
     """
 
     def __init__(self, entries: Collection[str], *, max_body_bytes: int, key: str = "") -> None:
@@ -63,8 +69,7 @@ class Concealer:
         body = half.body if self._is_idle else self._body(half.body, half.headers)
         if body is half.body:
             return half
-        headers = tuple((name, value) for name, value in half.headers if name.lower() != _ENCODING)
-        return msgspec.structs.replace(half, body=body, headers=headers)
+        return msgspec.structs.replace(half, body=body, headers=_headers_of(body, half.headers))
 
     def _body(self, body: bytes, headers: Headers) -> bytes:
         try:
@@ -74,7 +79,7 @@ class Concealer:
             concealed = self._redactor(value)
             return body if concealed is value else _to_json(concealed).encode()
         except (PayloadError, RecursionError):
-            return _to_json(REDACTED).encode()
+            return _UNREADABLE
 
     def _form(self, body: bytes, form: bytes) -> bytes:
         text = form.decode("latin-1")
@@ -97,3 +102,11 @@ class Concealer:
 
 def _is_form(headers: Headers) -> bool:
     return any(name.lower() == b"content-type" and value.lower().startswith(_FORM) for name, value in headers)
+
+
+def _headers_of(body: bytes, headers: Headers) -> Headers:
+    """The headers of a body that was written anew; an event stream that can't be read stays a broken one."""
+    is_json_now = is_event_stream(headers) and body != _UNREADABLE
+    gone = _ENCODING_AND_TYPE if is_json_now else _ENCODING
+    kept = tuple((name, value) for name, value in headers if name.lower() not in gone)
+    return (*kept, _JSON) if is_json_now else kept

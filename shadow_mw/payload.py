@@ -15,6 +15,7 @@ from jmespath.parser import ParsedResult
 
 from shadow_mw.exceptions import PayloadError
 from shadow_mw.records import Headers
+from shadow_mw.streams import read_stream
 
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 #: How much is fed to zlib at once; what is left of a piece behind a gzip member is copied by zlib.
@@ -23,6 +24,7 @@ _PIECE_BYTES = 16 * 1024
 _to_plain_json = msgspec.json.Encoder().encode
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _JSON_TYPE = re.compile(r"(application|text)/json\Z|[^/]+/[^/]+\+json\Z")
+_EVENT_STREAM = "text/event-stream"
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 #: What a JMESPath function may raise that is given a value it did not expect.
 _SEARCH_ERRORS = (
@@ -49,13 +51,15 @@ _CHARSETS = {
 def decode_payload(body: bytes, headers: Headers, *, max_bytes: int) -> Any:
     """The value in a body: JSON as Python values, text as str, the rest as bytes, nothing as None.
 
+    Server-sent events are put together to one value; see `shadow_mw.streams`.
+
     Content encodings identity, gzip (RFC 1952, several members too) and deflate (RFC 9110, and without
     its zlib header) are undone first. `max_bytes` caps the decoded size, and so the memory of a
     decompression bomb. JSON may hold NaN and Infinity, as Python's own writer makes them. Without a content
     type the body is JSON if it parses.
 
     Raises:
-        PayloadError: an unknown encoding, a broken or too large body, or JSON that is none.
+        PayloadError: an unknown encoding, a broken or too large body, JSON that is none, a cut stream.
 
     """
     content = _decompressed(body, _header(headers, b"content-encoding").strip().lower(), max_bytes)
@@ -67,9 +71,16 @@ def decode_payload(body: bytes, headers: Headers, *, max_bytes: int) -> Any:
     media_type = content_type.partition(";")[0].strip().lower()
     if _JSON_TYPE.match(media_type):
         return _json(content)
+    if media_type == _EVENT_STREAM:
+        return _streamed(content)
     if media_type.startswith("text/"):
         return _text(content, content_type)
     return content if media_type else _json_or_bytes(content)
+
+
+def is_event_stream(headers: Headers) -> bool:
+    """Whether a body comes as server-sent events."""
+    return _header(headers, b"content-type").partition(";")[0].strip().lower() == _EVENT_STREAM
 
 
 def extract(value: Any, expression: str) -> Any:
@@ -182,7 +193,14 @@ def _json_or_bytes(content: bytes) -> Any:
         return content
 
 
-def _parsed(content: bytes) -> Any:
+def _streamed(content: bytes) -> Any:
+    try:
+        return read_stream(content, _parsed)
+    except RecursionError:
+        raise PayloadError("the events hold JSON nested too deep") from None
+
+
+def _parsed(content: bytes | str) -> Any:
     try:
         return msgspec.json.decode(content)
     except (ValueError, msgspec.DecodeError):  # which is no ValueError in older versions

@@ -31,14 +31,16 @@ DEADLINE_SECONDS = 60.0
 NOISE = ("Traceback", "Warning:", "never awaited", "was destroyed")
 
 
-def until(done: Callable[[], Any], what: Callable[[], object] | str) -> Any:
+def until(
+    done: Callable[[], Any], what: Callable[[], object] | str, seconds: float = DEADLINE_SECONDS
+) -> Any:
     """Ask an outside process again and again until it says something; fails at a deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if answer := done():
             return answer
         time.sleep(0.02)
-    raise AssertionError(f"not within {DEADLINE_SECONDS:g} s: {what if isinstance(what, str) else what()}")
+    raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
 
 
 class Runtime:

@@ -11,23 +11,39 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from process_tools import Runtime, until
+from process_tools import Runtime, comparisons, until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 #: For a command that ends by itself, on a machine that may be busy.
 PATIENCE_SECONDS = 150.0
-_KEPT_OUT = shutil.ignore_patterns(".*", "broker-data", "keys", "worker*.log", "worker*.pid", "__pycache__")
+_MADE = (
+    "broker-data",
+    "keys",
+    "worker*.log",
+    "worker*.pid",
+    "production",
+    "challenger",
+    "*.joblib",
+    "*.onnx",
+)
+_KEPT_OUT = shutil.ignore_patterns(".*", "__pycache__", *_MADE)
 
 
 class Shells:
     """Several terminals in one folder. Ends what it has started."""
 
-    def __init__(self, folder: Path, runtime: Runtime) -> None:
+    def __init__(
+        self, folder: Path, runtime: Runtime, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Take the folder, and what each terminal has set; a `PATH` among `variables` comes first."""
         self.folder = folder
         self._runtime = runtime
+        self._variables = variables
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Shells:  # noqa: PYI034 (Self is of Python 3.11)
@@ -77,7 +93,7 @@ class Shells:
             assert self._started[name].poll() is None or says in self.said(name), self.said(name)
             return says in self.said(name)
 
-        until(has_said, lambda: f"{says!r} of {name}: {self.said(name)}")
+        until(has_said, lambda: f"{says!r} of {name}: {self.said(name)}", PATIENCE_SECONDS)
 
     def said(self, name: str) -> str:
         return (self.folder / f"terminal-{name}.log").read_text()
@@ -93,26 +109,36 @@ class Shells:
         self._started[name].wait(PATIENCE_SECONDS)
 
     def _shell(self, block: str) -> list[str]:
-        return ["bash", "-euc", f". ./settings.sh\n{block}"]
+        settings = ". ./settings.sh\n" if (self.folder / "settings.sh").exists() else ""
+        return ["bash", "-euc", f"{settings}{block}"]
 
     def _environment(self) -> dict[str, str]:
         """The environment of a user's terminal, with this Python's commands on the path."""
         own = ("SHADOW_", "OTEL_", "AWS_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-        path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
-        return {**kept, "PATH": path, "XDG_RUNTIME_DIR": str(self._runtime.path), "PYTHONUNBUFFERED": "1"}
+        first = self._variables.get("PATH", "")
+        path = os.pathsep.join([*filter(None, [first]), str(Path(sys.executable).parent), kept["PATH"]])
+        more = {"PATH": path, "XDG_RUNTIME_DIR": str(self._runtime.path), "PYTHONUNBUFFERED": "1"}
+        return {**kept, **self._variables, **more}
 
 
 class Terminals(Shells):
     """One example in a folder of its own, on ports that are free here."""
 
-    def __init__(self, name: str, folder: Path, runtime: Runtime, *ports: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        runtime: Runtime,
+        *ports: int,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Copy the example, with other ports in all of its files."""
-        super().__init__(folder / name, runtime)
+        super().__init__(folder / name, runtime, variables)
         shutil.copytree(EXAMPLES / name, self.folder, ignore=_KEPT_OUT)
         free = free_ports(len(ports))
         self.ports = dict(zip(ports, free, strict=True))
-        for path in self.folder.iterdir():
+        for path in filter(Path.is_file, self.folder.rglob("*")):
             mode, text = path.stat().st_mode, path.read_text()
             for written, other in self.ports.items():
                 text = re.sub(rf"\b{written}\b", str(other), text)
@@ -148,6 +174,8 @@ def reported(terminals: Terminals, command: str, requests: int) -> dict[str, Any
         figures = _account(terminals.run(f"{command.strip()} --json"))
         return figures if figures["eligible"] >= requests else None
 
+    store = terminals.folder / ".shadow"
+    until(lambda: len(comparisons(store)) >= requests, f"{requests} comparisons", PATIENCE_SECONDS)
     return dict(until(found, f"{requests} requests in the report"))
 
 

@@ -1,0 +1,41 @@
+"""The environments of model servers that can't share one with the tests."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INSTALLER = ROOT / ".ci" / "install-frameworks"
+HOW = "a model server with an environment of its own: .ci/install-frameworks makes it"
+
+
+@cache
+def commands_of(framework: str) -> Path | None:
+    """The folder of the commands of one; None where it is not installed."""
+    if not INSTALLER.exists():
+        return None
+    told = subprocess.run(
+        [INSTALLER, "--where", framework], capture_output=True, text=True, check=False, timeout=60
+    )
+    folder = Path(told.stdout.strip())
+    return folder / "bin" if told.returncode == 0 and (folder / "whole").exists() else None
+
+
+def variables_of(framework: str, home: Path) -> dict[str, str]:
+    """What a terminal needs to run one with the shadow_mw of this checkout, and not in the user's home."""
+    commands = commands_of(framework)
+    if commands is None:
+        pytest.skip(HOW)
+    home.mkdir(exist_ok=True)
+    return {
+        "PATH": str(commands),
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(home),
+        "DO_NOT_TRACK": "true",  # nothing is told to the makers
+        "BENTOML_DO_NOT_TRACK": "True",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
