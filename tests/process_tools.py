@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from asgi_driver import chunked, http_scope, run
+from clean_environment import clean_environment
 
 from shadow_mw import ShadowMiddleware
 from shadow_mw.records import BUCKETS
@@ -141,7 +142,7 @@ class Program:
         self.store = folder / "store"
         self._port = port
         self._log = folder / f"log-{time.monotonic_ns()}"
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+        clean = clean_environment()
         ours = {
             "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
             "SHADOW_STORE": str(self.store),

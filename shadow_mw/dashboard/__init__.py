@@ -5,6 +5,7 @@
 - `board`: what stands behind each address; `pages`: the templates; `answers`: the cache
 - `selection`: what a URL asks for; `gate`: the limits that it names
 - `overview`: what the first page shows; `liveness`, `series`, `shapes`: its parts
+- `scrape`: the page that Prometheus scrapes; `standing`: how each shadow stands, for it
 - `contrast`: two predictions side by side; `words`: how values are written
 """
 

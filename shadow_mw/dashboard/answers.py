@@ -61,8 +61,8 @@ class Answers:
         """True where the store is a folder that does not exist yet: nothing was mirrored."""
         return not is_url(self._store) and not Path(self._store).exists()
 
-    async def ask(self, key: Hashable, make: Callable[[Reader], T]) -> T:
-        """The answer that `make` finds for a key, or the one that is still good.
+    async def ask(self, key: Hashable, make: Callable[[Reader], T], *, good_seconds: float = 0.0) -> T:
+        """The answer that `make` finds for a key, or the one that is still good: for `good_seconds` at least.
 
         Raises:
             StoreError: the store could not be read.
@@ -72,10 +72,12 @@ class Answers:
             # Threads of our own: waiting pages must not take those of the app that we are mounted in.
             self._limiter = anyio.CapacityLimiter(32)
         return await anyio.to_thread.run_sync(
-            self._ask, key, make, limiter=self._limiter, abandon_on_cancel=True
+            self._ask, key, make, good_seconds, limiter=self._limiter, abandon_on_cancel=True
         )
 
-    async def ask_soon(self, key: Hashable, make: Callable[[Reader], T], seconds: float) -> T:
+    async def ask_soon(
+        self, key: Hashable, make: Callable[[Reader], T], seconds: float, *, good_seconds: float = 0.0
+    ) -> T:
         """As `ask`, but what takes longer goes on without us: the last answer, however old, stands for it.
 
         Raises:
@@ -84,14 +86,14 @@ class Answers:
 
         """
         with anyio.move_on_after(seconds):
-            return await self.ask(key, make)
+            return await self.ask(key, make, good_seconds=good_seconds)
         entry = self._entry(key)
         if not entry.is_made:
             raise StillAsking
         answer: T = entry.answer  # type: ignore[assignment] # a key has answers of one type only
         return answer
 
-    def _ask(self, key: Hashable, make: Callable[[Reader], T]) -> T:
+    def _ask(self, key: Hashable, make: Callable[[Reader], T], good_seconds: float) -> T:
         entry = self._entry(key)
         with entry.lock:
             if not entry.is_good(self._version):
@@ -100,7 +102,7 @@ class Answers:
                     begin = time.monotonic()
                     with closing(self._open_reader(self._store)) as reader:
                         entry.answer = make(_Once(reader))
-                    entry.keep(time.monotonic() - begin)
+                    entry.keep(time.monotonic() - begin, good_seconds)
             answer: T = entry.answer  # type: ignore[assignment] # a key has answers of one type only
             return answer
 
@@ -160,10 +162,10 @@ class _Entry:
         """True once there is an answer."""
         return self._made_at > float("-inf")
 
-    def keep(self, seconds: float) -> None:
-        """Keep the answer, which took so long to make."""
+    def keep(self, seconds: float, good_seconds: float) -> None:
+        """Keep the answer, which took so long to make, for `good_seconds` at least."""
         self._made_at = time.monotonic()
-        self._good_seconds = max(_GOOD_SECONDS, _GOOD_TIMES * seconds)
+        self._good_seconds = max(_GOOD_SECONDS, good_seconds, _GOOD_TIMES * seconds)
 
     def is_good(self, version: Callable[[], Hashable]) -> bool:
         """True while it is young, or not old and nothing has changed since."""

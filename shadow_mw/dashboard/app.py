@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -17,6 +20,7 @@ from shadow_mw.dashboard.answers import Answers, StillAsking
 from shadow_mw.dashboard.board import Board
 from shadow_mw.dashboard.gatekeeper import Gatekeeper
 from shadow_mw.dashboard.pages import FOLDER, Pages
+from shadow_mw.dashboard.scrape import Scrape
 from shadow_mw.exceptions import SettingsError, ShadowMWError, StoreError
 from shadow_mw.settings import Settings, load_settings
 
@@ -45,8 +49,9 @@ def dashboard(store: str | None = None, *, token: str | None = None, **settings:
     where = store or found.store
     if where == "none":
         raise SettingsError("SHADOW_STORE is none, so no records are kept: name a store for the dashboard")
-    board = Board(Answers(where, open_reader), Pages(), _criteria(found), found.trace_ui)
-    return Gatekeeper(_site(board), access)
+    answers, criteria = Answers(where, open_reader), _criteria(found)
+    board = Board(answers, Pages(), criteria, found.trace_ui)
+    return Gatekeeper(_site(board, Scrape(answers, criteria).metrics), access)
 
 
 def _criteria(settings: Settings) -> Criteria:
@@ -54,7 +59,7 @@ def _criteria(settings: Settings) -> Criteria:
     return Criteria(**{name: getattr(settings, f"gate_{name}") for name in Criteria.__struct_fields__})
 
 
-def _site(board: Board) -> Starlette:
+def _site(board: Board, metrics: Callable[[Request], Awaitable[Response]]) -> Starlette:
     return Starlette(
         routes=[
             Route("/", board.overview),
@@ -63,6 +68,7 @@ def _site(board: Board) -> Starlette:
             Route("/api/analysis", board.analysis),
             Route("/api/gate", board.gate, methods=["GET", "POST"]),
             Route("/healthz", board.health),
+            Route("/metrics", metrics),
             Mount("/static", StaticFiles(directory=FOLDER / "static"), name="static"),
         ],
         exception_handlers={

@@ -25,6 +25,8 @@ _POSTED = "/api/gate"
 #: What a probe may ask without a token: whether this process is up, and nothing else.
 _OPEN = "/healthz"
 _READING = ("GET", "HEAD")
+#: What programs ask, which keep no cookie.
+_FOR_PROGRAMS = ("/api/", "/metrics")
 
 
 class Gatekeeper:
@@ -53,7 +55,7 @@ class Gatekeeper:
             return None
         if not self._access.is_granted(scope):
             return self._denial()
-        is_page = scope["method"] in _READING and not path.startswith("/api/")
+        is_page = scope["method"] in _READING and not path.startswith(_FOR_PROGRAMS)
         if self._access.needs_token and is_page and b"token=" in scope.get("query_string", b""):
             # The token leaves the address bar, the history and what is copied from them.
             headers = {"set-cookie": self._access.cookie(scope)} if self._access.shows_token(scope) else {}

@@ -115,3 +115,68 @@ METRIC_ATTRIBUTES: dict[str, str] = {
     CIRCUIT_STATE: "`closed`, `open` or `half-open`",
     ERROR_TYPE: "why this side failed; only where it failed",
 }
+
+
+class StoreGauge(NamedTuple):
+    """One figure about a store, by the name that Prometheus reads: only a scrape asks for it."""
+
+    name: str
+    label: str
+    """The label beside the shadow's name, or empty."""
+    meaning: str
+
+
+STORE_SHADOWS = StoreGauge("shadow_mw_store_shadows", "", "shadows of which the store has anything")
+STORE_READ = StoreGauge(
+    "shadow_mw_store_read_timestamp_seconds", "", "when the store was asked for the figures of this page"
+)
+STORE_REQUESTS = StoreGauge(
+    "shadow_mw_store_requests",
+    "shadow_mw_bucket",
+    "eligible requests by where they ended: a bucket of the closed books, or `unaccounted`",
+)
+STORE_COMPARISONS = StoreGauge(
+    "shadow_mw_store_comparisons", "shadow_mw_verdict", "comparisons by verdict, of those that count now"
+)
+STORE_COVERAGE = StoreGauge(
+    "shadow_mw_store_coverage_ratio", "", "the share of eligible requests that the shadow answered"
+)
+STORE_AGREEMENT = StoreGauge(
+    "shadow_mw_store_agreement_ratio",
+    "shadow_mw_bound",
+    "agreement: the `estimate`, and the `low` and `high` end of its interval for any number of looks",
+)
+STORE_GATE = StoreGauge(
+    "shadow_mw_store_gate_status",
+    "shadow_mw_gate",
+    "1 for what the gate says, else 0: `promote`, `hold` or `not enough data`",
+)
+STORE_RATE = StoreGauge(
+    "shadow_mw_store_eligible_per_second", "", "eligible requests a second over the last ten minutes"
+)
+STORE_COMPARED = StoreGauge(
+    "shadow_mw_store_comparison_timestamp_seconds",
+    "",
+    "when the latest comparison was made, of those that count now",
+)
+STORE_PULSE = StoreGauge(
+    "shadow_mw_store_pulse_timestamp_seconds", "", "a worker's last sign of life for this shadow"
+)
+STORE_WORKERS = StoreGauge(
+    "shadow_mw_store_workers", "", "workers that gave a sign of life in the last 30 seconds"
+)
+
+#: Every figure that the dashboard tells Prometheus.
+STORE_GAUGES: tuple[StoreGauge, ...] = (
+    STORE_SHADOWS,
+    STORE_READ,
+    STORE_REQUESTS,
+    STORE_COMPARISONS,
+    STORE_COVERAGE,
+    STORE_AGREEMENT,
+    STORE_GATE,
+    STORE_RATE,
+    STORE_COMPARED,
+    STORE_PULSE,
+    STORE_WORKERS,
+)

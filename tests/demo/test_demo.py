@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from clean_environment import clean_environment
 
 from shadow_mw.demo.servers import DemoError, Server, closed_port, free_port
 
@@ -29,7 +30,7 @@ REQUESTS = 60
 FAULTS = ("", "slow", "down", "errors", "wrong")
 COMMAND = [sys.executable, "-m", "shadow_mw", "demo"]
 # The autouse fixture that cleans the environment does not reach fixtures of the module.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+ENVIRONMENT = clean_environment()
 
 
 def run_demo(folder: Path, fault: str) -> subprocess.CompletedProcess[str]:

@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 #: Pages whose Python is run by tests of their own.
-RUN_ELSEWHERE = {"envelope", "frameworks", "tutorial", "ways-in"}
+RUN_ELSEWHERE = {"envelope", "frameworks", "monitoring", "tutorial", "ways-in"}
 NEEDED = {
     "targets": "http://127.0.0.1:9000",
     "routes": "POST /predict, POST /embed",

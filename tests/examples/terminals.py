@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from clean_environment import clean_environment
 from process_tools import Runtime, comparisons, until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -114,8 +115,7 @@ class Shells:
 
     def _environment(self) -> dict[str, str]:
         """The environment of a user's terminal, with this Python's commands on the path."""
-        own = ("SHADOW_", "OTEL_", "AWS_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        kept = clean_environment("AWS_")
         first = self._variables.get("PATH", "")
         path = os.pathsep.join([*filter(None, [first]), str(Path(sys.executable).parent), kept["PATH"]])
         more = {"PATH": path, "XDG_RUNTIME_DIR": str(self._runtime.path), "PYTHONUNBUFFERED": "1"}

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clean_environment import clean_environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fastapi_app"
 _DEADLINE_SECONDS = 60.0
@@ -50,8 +51,7 @@ def running(block: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def terminal() -> dict[str, str]:
     """The environment of a user's terminal, with this Python's commands on the path."""
-    own = ("SHADOW_", "OTEL_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    kept = clean_environment()
     return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])}
 
 

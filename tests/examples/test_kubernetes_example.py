@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from clean_environment import clean_environment
 from kubernetes_manifests import FOLDER, Object, containers, environment, of_kind, one
 from process_fixtures import runtime
 from process_tools import Runtime, comparisons, processes, until
@@ -40,9 +41,7 @@ class Node:
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, container: Object, maps: list[Object]) -> subprocess.Popen[bytes]:
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("SHADOW_", "OTEL_"))
-        }
+        kept = clean_environment()
         path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
         given = {name: self._here(value) for name, value in environment(container, maps).items()}
         with self._log(container).open("wb") as log:

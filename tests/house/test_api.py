@@ -28,6 +28,7 @@ def test_exported_names():
         "Pair",
         "PayloadError",
         "SettingsError",
+        "ShadowAddressRefused",
         "ShadowAnswerTooLarge",
         "ShadowError",
         "ShadowMWError",

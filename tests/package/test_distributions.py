@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -12,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from clean_environment import clean_environment
 
 import shadow_mw
 
@@ -121,7 +121,7 @@ def test_a_mirrored_app_runs_on_it(installed, tmp_path):
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_METRICS_EXPORTER": "none",
     }
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+    clean = clean_environment()
     run(installed, "mirrored.py", cwd=tmp_path, env=clean | settings)
     report = run(installed.with_name("shadow-mw"), "report", cwd=tmp_path, env=clean)
     assert "candidate: 5 predict calls; the shadow answered 5 of them" in " ".join(report.split())

@@ -18,6 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from clean_environment import clean_environment
+
 HERE = Path(__file__).parent
 SERVERS = {
     "uvicorn, asyncio, h11": [
@@ -93,7 +95,7 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         self.store = folder / "store"
         self._log = folder / "stderr"
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+        clean = clean_environment()
         ours = {"SHADOW_STORE": str(self.store), "SHADOW_QUEUE": "inline:"}
         self._port = free_port() if PORT in command else 0
         command = [word.replace(PORT, str(self._port)) for word in command]

@@ -40,6 +40,14 @@ def test_every_metric_attribute_is_documented_with_its_meaning():
         assert table[name].endswith(meaning)
 
 
+def test_every_gauge_of_a_store_is_documented_with_its_label_and_meaning():
+    table = rows("Metrics of a store")
+    assert set(table) == {gauge.name for gauge in names.STORE_GAUGES}
+    for gauge in names.STORE_GAUGES:
+        label = f"`{gauge.label}`" if gauge.label else ""
+        assert table[gauge.name] == f"{label} | {gauge.meaning}"
+
+
 @pytest.mark.parametrize("name", [names.SPAN_PRODUCTION, names.SPAN_SHADOW, names.SPAN_EXCHANGE])
 def test_every_span_is_documented(name):
     assert f"`{name}" in DOCS

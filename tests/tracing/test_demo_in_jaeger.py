@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from clean_environment import clean_environment
 from jaeger import Jaeger
 
 
 @pytest.mark.timeout(300)
 def test_the_demo_is_found_as_it_says(jaeger: Jaeger, tmp_path: Path) -> None:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SHADOW_", "OTEL_"))}
+    clean = clean_environment()
     endpoint = f"http://127.0.0.1:{jaeger.ports[4317]}"
     done = subprocess.run(
         [sys.executable, "-m", "shadow_mw", "demo", "--requests", "20", "--no-dashboard"],

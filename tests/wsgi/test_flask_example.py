@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clean_environment import clean_environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flask_app"
 _DEADLINE_SECONDS = 60.0
@@ -35,7 +36,7 @@ def shell_blocks() -> list[str]:
 
 def terminal(folder: Path) -> dict[str, str]:
     """The environment of a user's terminal, with this Python's commands on the path."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SHADOW_", "OTEL_"))}
+    kept = clean_environment()
     path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     # gunicorn puts its control socket there; two of them must not share it with a third on this machine.
     return {**kept, "PATH": path, "XDG_RUNTIME_DIR": str(folder)}
