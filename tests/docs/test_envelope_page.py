@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import anyio
 import msgpack
 import msgspec
 import pytest
-from broker import HOW, Broker, jars
+from broker import Broker, running
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from memory_broker import exchange
 
@@ -30,15 +29,7 @@ NOW_US = 1_796_095_500_123_000
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    if jars() is None:
-        pytest.skip(HOW)
-    with tempfile.TemporaryDirectory(prefix="smwk", dir="/tmp") as folder:
-        broker = Broker(Path(folder))
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.kill()
+    yield from running(Broker)
 
 
 def cells(heading: str, column: int) -> list[str]:

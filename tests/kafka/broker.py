@@ -8,11 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -273,3 +275,19 @@ async def soon(done: Callable[[], Any], what: Callable[[], object] | str) -> Any
             return answer
         await asyncio.sleep(0.02)
     raise AssertionError(f"not within {DEADLINE_SECONDS:g} s: {what if isinstance(what, str) else what()}")
+
+
+_Kind = TypeVar("_Kind", bound=Broker)
+
+
+def running(kind: type[_Kind]) -> Iterator[_Kind]:
+    """The inside of a fixture: a broker of this kind that runs until its tests have ended."""
+    if jars() is None:
+        pytest.skip(HOW)
+    with tempfile.TemporaryDirectory(prefix="smwk", dir="/tmp") as folder:
+        broker = kind(Path(folder))
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.kill()

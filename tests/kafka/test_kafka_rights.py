@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from broker import DEADLINE_SECONDS, HOW, Broker, free_ports, jars, soon
+from broker import DEADLINE_SECONDS, Broker, free_ports, running, soon
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -57,15 +56,7 @@ class GuardedBroker(Broker):
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[GuardedBroker]:
-    if jars() is None:
-        pytest.skip(HOW)
-    with tempfile.TemporaryDirectory(prefix="smwk", dir="/tmp") as folder:
-        broker = GuardedBroker(Path(folder))
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.kill()
+    yield from running(GuardedBroker)
 
 
 @pytest.fixture

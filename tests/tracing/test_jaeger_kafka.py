@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from broker import HOW, Broker, jars
+from broker import Broker, running
 from jaeger import Jaeger, Reference
 from loans import Loans
 from process_tools import Program
@@ -16,15 +14,7 @@ from stub_shadow import StubShadow
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    if jars() is None:
-        pytest.skip(HOW)
-    with tempfile.TemporaryDirectory(prefix="smwt", dir="/tmp") as folder:
-        broker = Broker(Path(folder))
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.kill()
+    yield from running(Broker)
 
 
 @pytest.mark.parametrize("trace", ["same", "linked"])
