@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clean_environment import clean_environment
@@ -31,7 +33,27 @@ def test_the_demo_is_found_as_it_says(jaeger: Jaeger, tmp_path: Path) -> None:
     assert trace.shadow.tags["shadow_mw.shadow.name"] == "forest"
     assert trace.shadow.parent == trace.production.parent
     assert trace.warnings == []
+    assert {span["operationName"] for span in asked_as_the_page_says(jaeger, service)} >= {
+        "predict production",
+        "predict shadow",
+    }
     logs = {log.name: log.read_text() for log in tmp_path.glob("shadow-mw-demo-*/*.log")}
     assert len(logs["production.log"].splitlines()) == 1, (
         "that Jaeger takes no metrics is no reason to complain"
     )
+
+
+def asked_as_the_page_says(jaeger: Jaeger, service: str) -> list[dict[str, Any]]:
+    """The spans that the command on the page about traces finds, for agreements as there are more of them."""
+    page = (Path(__file__).parents[2] / "docs" / "traces.md").read_text()
+    [command] = re.findall(r"```sh\n(curl .*?)```", page, re.DOTALL)
+    for written, here in {
+        "16686": str(jaeger.ports[16686]),
+        "loans": service,
+        '"disagree"': '"agree"',
+    }.items():
+        assert written in command
+        command = command.replace(written, here)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return [span for trace in json.loads(done.stdout)["data"] for span in trace["spans"]]
