@@ -266,12 +266,16 @@ def _handed_down(stack: contextlib.ExitStack, descriptors: tuple[int, ...]) -> l
 
 
 def _inheritable() -> list[int]:
-    """The descriptors of this process that a child would get."""
+    """The descriptors of this process that a child would get, but for those above a limit that came later.
+
+    By the limit glibc judges whether a descriptor can be one, and spawns nothing for one beyond it.
+    """
     found = []
+    limit = os.sysconf("SC_OPEN_MAX")
     with contextlib.suppress(OSError):
         for name in os.listdir("/dev/fd"):
             with contextlib.suppress(OSError):
-                if os.get_inheritable(int(name)):
+                if int(name) < limit and os.get_inheritable(int(name)):
                     found.append(int(name))
     return found
 

@@ -47,13 +47,13 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def finds(terminals: Terminals, block: str, last: str) -> list[str]:
-    """The lines that a search shows, once it shows so many traces."""
+def finds(terminals: Terminals, block: str, last: str, lines: int) -> list[str]:
+    """What a search shows, once it has so many traces and spans (the app and the mirror send apart)."""
     said: list[str] = []
 
     def found() -> bool:
         said[:] = terminals.run(block).splitlines()
-        return said[-1] == last
+        return said[-1] == last and len(said) >= lines
 
     until(found, lambda: said)
     return said
@@ -91,7 +91,7 @@ def test_the_readme_can_be_typed_line_by_line(terminals: Terminals) -> None:
     assert terminals.run(traffic) == "100 requests, all answered\n"
 
     for block in (look, look_id):
-        said = finds(terminals, block, "1 trace")
+        said = finds(terminals, block, "1 trace", len(WATERFALL))
         assert len(said) == len(WATERFALL), said
         for line, pattern in zip(said, WATERFALL, strict=True):
             assert re.fullmatch(pattern, line), line
@@ -102,7 +102,7 @@ def test_the_readme_can_be_typed_line_by_line(terminals: Terminals) -> None:
     terminals.ctrl_c("app")
     terminals.start("linked", linked_app, UP)
     assert terminals.run(few) == "8 requests, all answered\n"
-    said = finds(terminals, linked, "2 traces")
+    said = finds(terminals, linked, "2 traces", 0)
     assert sum("predict shadow" in line for line in said) == 2
     assert sum("predict production" in line for line in said) == 1
     terminals.start("collector", collector)

@@ -187,7 +187,8 @@ def test_no_latency_deadline_or_circuit_goes_by_a_clock_that_jumps(
 
 
 FEW_DESCRIPTORS = """
-import resource, uvicorn
+import os, resource, uvicorn
+os.dup2(1, 251)  # inheritable, as what some shells hand down
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 uvicorn.run("process_app:app", port=0)
 """

@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import httpx
+from clean_environment import clean_environment
 from store_servers import free_port
 from stub_shadow import StubShadow
 
@@ -74,7 +75,7 @@ def running_server(
 ) -> Iterator[str]:
     port = free_port()
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("SHADOW_")},
+        **clean_environment(),
         "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
         "TARGET_URL": target_url,
         "TARGET_DATABASE": str(folder / "site.db"),
