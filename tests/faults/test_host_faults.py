@@ -210,6 +210,9 @@ def test_with_few_descriptors_production_accepts_beside_a_shadow_that_hangs(
             SHADOW_DRAIN_SECONDS="0.2",
         )
         assert program.ask_many(200, threads=4) == [b"[1]"] * 200
+        silent.settimeout(DEADLINE_SECONDS)
+        asked, _ = silent.accept()  # so the worker is up, and has the books
+        asked.close()
         held = len(os.listdir(f"/proc/{program.process.pid}/fd"))
         assert held < 48, program.log
         program.process.terminate()

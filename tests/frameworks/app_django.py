@@ -9,7 +9,7 @@ from typing import Any
 import django
 import framework_model as model
 from django.conf import settings
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
@@ -98,16 +98,18 @@ urlpatterns = [
 ]
 
 
+class App(ASGIHandler):
+    """Django's own, with the urls of this module: settings can be made only once in a process."""
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        request.urlconf = __name__
+        return await super().get_response_async(request)
+
+
 def make(mirror: dict[str, Any] | None) -> Any:
     if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF="app_django",
-            ALLOWED_HOSTS=["*"],
-            SECRET_KEY="none",
-            LOGGING_CONFIG=None,
-            MIDDLEWARE=[],
-        )
+        settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="none", LOGGING_CONFIG=None, MIDDLEWARE=[])
         django.setup(set_prefix=False)
-        logging.getLogger("django").setLevel(logging.CRITICAL)
-    application = get_asgi_application()
+    logging.getLogger("django").setLevel(logging.CRITICAL)
+    application = App()
     return application if mirror is None else ShadowMiddleware(application, **mirror)
