@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     selection = _selection(arguments)
     done = replay(selection, _settings(arguments, selection.source), shown if sys.stderr.isatty() else None)
     _tell(done)
-    return 0 if done.is_whole and not _is_barren(done) else 1
+    return 0 if done.is_whole and not (_is_store(selection.source) and _is_barren(done)) else 1
 
 
 def _selection(arguments: argparse.Namespace) -> Any:
@@ -135,8 +135,14 @@ def _tell(done: Replay) -> None:
     print(f"Look at it with: shadow-mw report --shadow {shadow.shadow}")
 
 
+def _is_store(source: str) -> bool:
+    from shadow_mw.queue_urls import is_kafka
+
+    return not is_kafka(source)
+
+
 def _is_barren(done: Replay) -> bool:
-    """Say so where there were records and none of them could be replayed."""
+    """Say so where a store had records and none of them could be replayed."""
     (shadow,) = done.statistics.shadows
     if shadow.count("eligible") or not done.left_out:
         return False
