@@ -61,8 +61,8 @@ class BoundSettings(Configuration):
         0.001,
         ge=0.0,
         le=60.0,
-        description="How long our own code may take of a predict call on average, in seconds; above it, less "
-        "is mirrored until it is right again. `0` sets no limit. See [the governor](governor.md).",
+        description="How long our own code may usually take of a predict call, in seconds; above it, less is "
+        "mirrored until it is right again. `0` sets no limit. See [the governor](governor.md).",
     )
     max_host_load: float | None = Field(
         None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from collections import deque
@@ -15,7 +16,6 @@ _WINDOW_SECONDS = 10.0
 _MOST_KEPT = 1024
 #: Fewer calls say nothing.
 _LEAST = 5
-_LEFT_OUT = 0.1
 
 
 class Stopwatch:
@@ -54,10 +54,9 @@ class Stopwatch:
     def seconds(self) -> float | None:
         """What a mirrored call has cost in the last ten seconds, or None where too few were timed.
 
-        The mean without the slowest tenth, which were interrupted by something else.
+        The median: by the wall clock a call that something else interrupts takes many times as long, and on
+        a busy machine those would be what a mean tells of.
         """
-        spent = sorted(spent for _, spent in self._kept)
-        if len(spent) < _LEAST:
+        if len(self._kept) < _LEAST:
             return None
-        usual = spent[: len(spent) - int(len(spent) * _LEFT_OUT)]
-        return sum(usual) / len(usual) / 1e9
+        return statistics.median(spent for _, spent in self._kept) / 1e9
