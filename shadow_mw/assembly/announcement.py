@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from shadow_mw.boundary import tell
 from shadow_mw.networks import is_public
 from shadow_mw.settings import Settings
 from shadow_mw.store_urls import shown
@@ -19,13 +20,13 @@ def announce(settings: Settings) -> None:
     for target in (*settings.targets, *([settings.control] if settings.control else [])):
         # What a name means is looked up, and warned of, where it is dialled.
         if target.is_plain and target.address and is_public(target.address):
-            _log.warning("%s", target.in_the_clear(target.address))
+            tell(logging.WARNING, "%s", target.in_the_clear(target.address))
 
 
 def say(line: str) -> None:
     """Log one line, and show it on stderr in an app that has not set up logging at all."""
     if _log.hasHandlers():
-        _log.info(line)
+        tell(logging.INFO, "%s", line)
         return
     record = _log.makeRecord(_log.name, logging.INFO, __file__, 0, line, (), None)
     logging.StreamHandler().handle(record)

@@ -12,4 +12,4 @@ async def predict(request: Request) -> dict[str, float]:
     return {"y": sum(json.loads(await request.body())["x"])}
 
 
-app = Litestar([predict])
+app = Litestar([predict], logging_config=None)  # its own would set up the root logger
