@@ -194,6 +194,8 @@ def test_ctrl_c_ends_quietly(tmp_path):
         process = subprocess.Popen([*COMMAND, "check"], env=environment, stderr=subprocess.PIPE, text=True)
         silent.settimeout(60)
         connection, _ = silent.accept()
+        connection.settimeout(60)
+        assert connection.recv(1)  # now it waits for the answer
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         connection.close()

@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import asgi_driver
 import pytest
@@ -65,8 +66,18 @@ DOORS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _leave_nothing_open(runtime: Any) -> Iterator[None]:
+    """While the mirror process is still there: what holds back has something to say each second."""
+    yield
+    while Site.opened:
+        Site.opened.pop().installation.close()
+
+
 class Site:
     """An app behind one of the doors, and its callers, who compare each answer with the bare app's."""
+
+    opened: ClassVar[list[Site]] = []
 
     def __init__(self, door: str, shadow: StubShadow, queue: str, **settings: Any) -> None:
         middleware, self._bare, self._ask = DOORS[door]
@@ -75,6 +86,7 @@ class Site:
         )
         self.installation = self.app._installation
         self.asked = 0
+        self.opened.append(self)
 
     def ask(self, times: int) -> None:
         for _ in range(times):

@@ -10,6 +10,8 @@ import os
 import sys
 
 if __name__ == "__main__":
+    # Its resolver imports what else is installed, of which trio can't be imported once sockets are patched.
+    os.environ["EVENTLET_NO_GREENDNS"] = "yes"
     import eventlet
 
     eventlet.monkey_patch()
