@@ -185,8 +185,8 @@ def wait_for_page(url: str, words: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         page = httpx.get(url, timeout=30)
-        # 202 is the page that stands in while the answer is being made.
-        assert page.status_code in (200, 202)
+        # 202 is the page that stands in while the answer is being made, 503 that of a store not made yet.
+        assert page.status_code in (200, 202, 503)
         if page.status_code == 200 and words in page.text:
             return
         time.sleep(0.2)
