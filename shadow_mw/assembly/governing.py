@@ -6,13 +6,12 @@ import logging
 from functools import partial
 
 from shadow_mw.books import Books
+from shadow_mw.boundary import tell
 from shadow_mw.governor import Gauge, Governor, of_added_time, of_host_load
 from shadow_mw.host_load import HostLoad
 from shadow_mw.mirror import Mirror
 from shadow_mw.settings import Settings
 from shadow_mw.stopwatch import Stopwatch
-
-_log = logging.getLogger("shadow_mw")
 
 
 def make_governor(settings: Settings, mirror: Mirror, books: Books) -> Governor:
@@ -30,7 +29,7 @@ def make_governor(settings: Settings, mirror: Mirror, books: Books) -> Governor:
 
 def _host_gauge(load: HostLoad, limit: float) -> Gauge:
     if load.read() is None:
-        _log.warning("SHADOW_MAX_HOST_LOAD has no effect: this platform does not tell its load")
+        tell(logging.WARNING, "SHADOW_MAX_HOST_LOAD has no effect: this platform does not tell its load")
     return Gauge(lambda _: load.read(), limit, of_host_load)
 
 

@@ -58,12 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Replay; the exit code: 0 when all was asked, 1 when it was stopped before."""
     from shadow_mw.cli.replaying import shown
+    from shadow_mw.queue_urls import is_kafka
     from shadow_mw.replay import replay
 
     selection = _selection(arguments)
     done = replay(selection, _settings(arguments, selection.source), shown if sys.stderr.isatty() else None)
     _tell(done)
-    return 0 if done.is_whole and not (_is_store(selection.source) and _is_barren(done)) else 1
+    is_barren = not is_kafka(selection.source) and _is_barren(done)
+    return 0 if done.is_whole and not is_barren else 1
 
 
 def _selection(arguments: argparse.Namespace) -> Any:
@@ -133,12 +135,6 @@ def _tell(done: Replay) -> None:
     if not done.is_whole:
         print("It was stopped; start it again in the same way and it goes on.", file=sys.stderr)
     print(f"Look at it with: shadow-mw report --shadow {shadow.shadow}")
-
-
-def _is_store(source: str) -> bool:
-    from shadow_mw.queue_urls import is_kafka
-
-    return not is_kafka(source)
 
 
 def _is_barren(done: Replay) -> bool:
