@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from pathlib import Path
 
 import nox
@@ -53,6 +55,34 @@ def lowest(session: nox.Session) -> None:
     session.chdir(ROOT)
     session.install("--resolution", "lowest-direct", "-e", ".[test]")
     session.run("python", "-m", "pytest", *(session.posargs or ROOMS), env={"CI": ""})
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Type the README of each example, or of those that are named, where only what it says is installed."""
+    session.chdir(ROOT)
+    session.install("-e", ".[test]")
+    for name in session.posargs or _examples_with_an_install_line():
+        commands = _environment_of(session, name)
+        # There, a skipped test is a failed one.
+        environment = {"CI": "true", "EXAMPLES_COMMANDS": str(commands)}
+        session.run("python", "-m", "pytest", "tests/examples", "-k", name.split("_")[0], env=environment)
+
+
+def _examples_with_an_install_line() -> list[str]:
+    pages = sorted(ROOT.glob("examples/*/README.md"))
+    return [page.parent.name for page in pages if "pip install" in page.read_text()]
+
+
+def _environment_of(session: nox.Session, example: str) -> Path:
+    """The commands of an empty environment after the install line of an example's README."""
+    folder = ROOT / "examples" / example
+    environment = Path(session.create_tmp()) / example
+    (line,) = re.findall(r"pip install [^`\n]+", (folder / "README.md").read_text())
+    session.run("python", "-m", "venv", "--clear", str(environment), silent=True)
+    with session.chdir(folder):
+        session.run(str(environment / "bin" / "pip"), *shlex.split(line)[1:], external=True)
+    return environment / "bin"
 
 
 @nox.session

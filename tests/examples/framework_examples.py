@@ -22,10 +22,26 @@ class FrameworkExample:
     """A path that is answered with 200 once the models are loaded; empty where servers listen only then."""
     announces: bool = True
     """Whether the server's own logging lets our first line through."""
+    middleware: str = "ShadowMiddleware"
+    key: str = "label"
+    """Where an answer has its prediction."""
+    predictions: tuple[object, object] = ("setosa", "virginica")
+    """Production's, of the README's two requests; the shadow's differs from the second."""
 
 
 _BENTO = "Starting production HTTP BentoServer"
 EXAMPLES = [
+    FrameworkExample("fastapi_app", "app.py", "app.add_middleware(ShadowMiddleware)  # the one line"),
+    FrameworkExample(
+        "flask_app",
+        "app.py",
+        "app.wsgi_app = ShadowWSGIMiddleware(app.wsgi_app)  # the one line",
+        is_up="Booting worker",
+        shadow_is_up="Booting worker",
+        middleware="ShadowWSGIMiddleware",
+        key="progression",
+        predictions=(201.0, 279.9),
+    ),
     FrameworkExample("starlette_app", "app.py", "middleware=[Middleware(ShadowMiddleware)],  # the one line"),
     FrameworkExample("litestar_app", "app.py", "app = ShadowMiddleware(app)  # the one line"),
     FrameworkExample(

@@ -10,13 +10,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from clean_environment import clean_environment
+from clean_environment import clean_environment, commands_path
 from process_tools import Runtime, comparisons, until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -114,10 +113,9 @@ class Shells:
         return ["bash", "-euc", f"{settings}{block}"]
 
     def _environment(self) -> dict[str, str]:
-        """The environment of a user's terminal, with this Python's commands on the path."""
+        """The environment of a user's terminal."""
         kept = clean_environment("AWS_")
-        first = self._variables.get("PATH", "")
-        path = os.pathsep.join([*filter(None, [first]), str(Path(sys.executable).parent), kept["PATH"]])
+        path = commands_path(self._variables.get("PATH", ""))
         more = {"PATH": path, "XDG_RUNTIME_DIR": str(self._runtime.path), "PYTHONUNBUFFERED": "1"}
         return {**kept, **self._variables, **more}
 

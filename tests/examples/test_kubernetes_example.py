@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from clean_environment import clean_environment
+from clean_environment import clean_environment, commands_path
 from kubernetes_manifests import FOLDER, Object, containers, environment, of_kind, one
 from process_fixtures import runtime
 from process_tools import Runtime, comparisons, processes, until
@@ -42,13 +42,12 @@ class Node:
 
     def start(self, container: Object, maps: list[Object]) -> subprocess.Popen[bytes]:
         kept = clean_environment()
-        path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
         given = {name: self._here(value) for name, value in environment(container, maps).items()}
         with self._log(container).open("wb") as log:
             process = subprocess.Popen(
                 [self._here(word) for word in (*container["command"], *container.get("args", ()))],
                 cwd=FOLDER,
-                env={**kept, **given, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={**kept, **given, "PATH": commands_path(), "PYTHONDONTWRITEBYTECODE": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -219,10 +219,16 @@ def test_a_callable_that_hangs_does_not_keep_the_app_from_ending():
 
 
 def test_threads_end_with_the_mirror():
-    mirrored = Mirrored(double)
+    asked_on = set()
+
+    def remember(features: Any) -> Any:
+        asked_on.add(threading.current_thread())
+        return double(features)
+
+    mirrored = Mirrored(remember)
     mirrored.ask(times=3)
     mirrored.counts()
-    ours = [thread for thread in threading.enumerate() if thread.name == "shadow_mw shadow"]
+    ours = list(asked_on)
     assert ours
     mirrored.installation.close()
     for thread in ours:
