@@ -77,7 +77,7 @@ def _examples_with_an_install_line() -> list[str]:
 def _environment_of(session: nox.Session, example: str) -> Path:
     """The commands of an empty environment after the install line of an example's README."""
     folder = ROOT / "examples" / example
-    environment = Path(session.create_tmp()) / example
+    environment = Path(session.create_tmp()).resolve() / example
     (line,) = re.findall(r"pip install [^`\n]+", (folder / "README.md").read_text())
     session.run("python", "-m", "venv", "--clear", str(environment), silent=True)
     with session.chdir(folder):
