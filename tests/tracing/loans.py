@@ -16,12 +16,19 @@ class Loans:
 
     def decide(self, request_id: str, payment: float) -> Any:
         """Ask for a decision; more than 1,000 is declined."""
-        answer = httpx.post(
+        answer = self._post(request_id, {"payment": payment})
+        assert answer.status_code == 200, self.program.log
+        return answer.json()["label"]
+
+    def fail(self, request_id: str) -> None:
+        """Ask about nothing, of which the app makes a failure."""
+        assert self._post(request_id, {}).status_code == 500, self.program.log
+
+    def _post(self, request_id: str, loan: dict[str, float]) -> httpx.Response:
+        return httpx.post(
             f"http://127.0.0.1:{self.program.port}/decide",
-            json={"payment": payment},
+            json=loan,
             headers={"x-request-id": request_id},
             trust_env=False,
             timeout=60,
         )
-        assert answer.status_code == 200, self.program.log
-        return answer.json()["label"]

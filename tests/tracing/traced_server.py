@@ -30,12 +30,14 @@ def provide(host: dict[str, str]) -> None:
 
 def serve_fastapi(port: int, *, is_traced: bool) -> None:
     import uvicorn
-    from fastapi import FastAPI
+    from fastapi import FastAPI, HTTPException
 
     app = FastAPI()
 
     @app.post("/decide")
     async def decide(loan: dict[str, float]) -> dict[str, str]:
+        if "payment" not in loan:
+            raise HTTPException(500)
         return answer(loan)
 
     app.add_middleware(ShadowMiddleware)
