@@ -36,6 +36,8 @@ def variables_of(framework: str, home: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "true",  # nothing is told to the makers
         "BENTOML_DO_NOT_TRACK": "True",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_agent_register_timeout_ms": "120000",  # this machine may be busy
     }
 
 

@@ -71,4 +71,11 @@ EXAMPLES = [
         environment="litserve",
         ready="/health",
     ),
+    FrameworkExample(
+        "ray_serve",
+        "app.py",
+        "api.add_middleware(ShadowMiddleware)  # the one line",
+        is_up="Application 'default' is ready",
+        environment="ray",
+    ),
 ]
