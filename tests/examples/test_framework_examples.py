@@ -19,7 +19,8 @@ from terminals import PATIENCE_SECONDS, Terminals, reported
 
 __all__ = ["runtime"]
 
-(DJANGO,) = (example for example in EXAMPLES if example.folder == "django_app")
+BY_FOLDER = {example.folder: example for example in EXAMPLES}
+DJANGO, BENTOML = BY_FOLDER["django_app"], BY_FOLDER["bentoml_service"]
 BOTH = {"eligible": 2, "compared": 2, "unaccounted": 0, "agree": 1, "disagree": 1}
 
 
@@ -57,6 +58,21 @@ def ask_twice(terminals: Terminals, requests: str, key: str = "label") -> tuple[
     ids=lambda one: one.folder,
 )
 def test_the_readme_can_be_typed_line_by_line(example: FrameworkExample, terminals: Terminals) -> None:
+    walk(example, terminals)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("terminals", [BENTOML], indirect=True)
+def test_bentoml_by_instrument(terminals: Terminals) -> None:
+    service = terminals.folder / "service.py"
+    text = service.read_text().replace(BENTOML.line, "instrument(Irises)")
+    service.write_text(text.replace("import ShadowMiddleware", "import instrument"))
+    assert "instrument" in text
+    walk(BENTOML, terminals)
+
+
+def walk(example: FrameworkExample, terminals: Terminals) -> None:
+    """Type the README, and see what it says."""
     challenger, production, requests, report = terminals.blocks()[:4]
     terminals.start("challenger", challenger, example.shadow_is_up)
     terminals.start("production", production, example.is_up)
