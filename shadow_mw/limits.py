@@ -12,9 +12,16 @@ _OOM_SCORE = 900
 
 
 def step_back(name: str) -> None:
-    """Take a name for `ps` (15 characters) and the lowest priority: SCHED_IDLE, or nice 19 elsewhere."""
+    """Take a name for `ps` (15 characters) and the lowest priority: SCHED_IDLE, or nice 19 elsewhere.
+
+    In a session that was made for this process the session too.
+    """
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(name)
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
+        # A kernel with autogroups schedules sessions against each other: this one gets the smallest share.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(_LOWEST_NICE))
     if hasattr(os, "SCHED_IDLE"):
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -29,6 +29,7 @@ def lock_down(
     dies = partial(parent.die_with_parent, parent_pid)
     steps: list[_Step] = [
         ("parent death", True, dies),
+        ("no terminal", True, privileges.leave_terminal),
         ("lowest priority", True, pressure.yield_processor),
         ("limits", True, partial(pressure.limit, wish.memory_bytes)),
         ("memory watch", wish.memory_bytes is not None, partial(_watched, wish.memory_bytes)),

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from pathlib import Path
-
 from shadow_mw.limits import cap_memory, die_before_production, is_lowest_priority, step_back
 
 _MOST_FILES = 1024
-_LOWEST_NICE = 19
 _HIGHEST_OOM_SCORE = 1000
 
 
 def yield_processor() -> None:
-    """Take the lowest priority, and in a session that the kernel schedules as one, for that session.
+    """Take the lowest priority.
 
     Raises:
         OSError: the process still has another priority.
 
     """
     step_back("shadow_mw model")
-    if os.getsid(0) == os.getpid():
-        # With autogroups the priority counts inside of the session only, which has a share like any other.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(_LOWEST_NICE))
     if not is_lowest_priority():
         raise OSError("the kernel keeps another priority")
 

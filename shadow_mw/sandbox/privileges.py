@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 from shadow_mw.sandbox.system import call, machine, prctl
 
@@ -14,6 +15,29 @@ _CAPABILITY_VERSION = 0x20080522
 _CAP_DAC_READ_SEARCH = 2
 #: `capget` and `capset`.
 _NUMBERS = {"x86_64": (125, 126), "aarch64": (90, 91)}
+
+
+def leave_terminal() -> None:
+    """Have no controlling terminal: who has one can type on it, in the name of whoever sits there.
+
+    A session of its own would do it too. But a kernel with autogroups schedules sessions against each other,
+    and the lowest priority would count among the processes of that session only.
+
+    Raises:
+        OSError: the kernel lets none go.
+
+    """
+    import fcntl
+    import termios
+
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return  # there is none
+    try:
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    finally:
+        os.close(terminal)
 
 
 def forgo_new_privileges() -> None:

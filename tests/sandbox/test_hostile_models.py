@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ CASES = {
 }
 NEEDED = {
     "parent death",
+    "no terminal",
     "lowest priority",
     "limits",
     "no capabilities",
@@ -160,9 +162,10 @@ def test_the_kernel_says_so_too(workplace):
     assert (process / "oom_score_adj").read_text() == "1000\n"
     assert os.sched_getscheduler(pid) == os.SCHED_IDLE
     assert os.readlink(process / "ns/net") != os.readlink("/proc/self/ns/net")
-    autogroup = process / "autogroup"
-    with contextlib.suppress(OSError):  # a kernel without autogroups has no such file
-        assert "nice 19" in autogroup.read_text()
+    group, session, terminal = map(int, (process / "stat").read_text().rpartition(") ")[2].split()[2:5])
+    assert (group, terminal) == (pid, 0)
+    if sys.version_info >= (3, 11):
+        assert session == os.getsid(0), "autogroups would schedule a session of its own against production's"
 
 
 @pytest.mark.fault("model-prints")

@@ -74,7 +74,14 @@ async def layers_of(one: PythonShadow) -> dict[str, Layer]:
 
 def test_off_is_what_every_process_of_ours_does(model):
     layers = anyio.run(layers_of, shadow("off"))
-    assert list(layers) == ["parent death", "lowest priority", "limits", "memory watch", "own cgroup"]
+    assert list(layers) == [
+        "parent death",
+        "no terminal",
+        "lowest priority",
+        "limits",
+        "memory watch",
+        "own cgroup",
+    ]
     assert missing(layers.values()) == []
 
 
@@ -145,7 +152,7 @@ def test_check_names_the_layers(model, monkeypatch, capsys):
     code, line = checked("best-effort", monkeypatch, capsys)
     assert code == 0
     assert line.startswith(
-        "ok   sandbox of shadow (best-effort) holds: parent death, lowest priority, limits"
+        "ok   sandbox of shadow (best-effort) holds: parent death, no terminal, lowest priority, limits"
     )
     assert "Does not hold: memory watch (SHADOW_MEMORY_BYTES is not set)" in line
 
@@ -186,10 +193,35 @@ print(json.dumps({layer.name: layer.why for layer in layers}))
 def test_other_platforms_are_told_apart():
     done = subprocess.run([sys.executable, "-c", OTHER_PLATFORM], capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)
-    assert {name for name, why in told.items() if not why} == {"lowest priority", "limits"}
+    assert {name for name, why in told.items() if not why} == {"no terminal", "lowest priority", "limits"}
     assert told.pop("memory watch") == "SHADOW_MEMORY_BYTES is not set"
     assert told.pop("own cgroup") == "none was made"
     assert {why for why in told.values() if why} == {"it needs Linux"}
+
+
+WITH_A_TERMINAL = """
+import os, subprocess, sys
+os.open(sys.argv[1], os.O_RDWR)  # the first terminal that the head of a session opens is its own
+subprocess.run([sys.executable, "-c", sys.argv[2]], check=True)
+"""
+LEAVES_IT = """
+import os
+from shadow_mw.sandbox.privileges import leave_terminal
+os.close(os.open("/dev/tty", os.O_RDWR))
+os.setpgid(0, 0)
+leave_terminal()
+try:
+    os.open("/dev/tty", os.O_RDWR)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_a_model_has_no_terminal_to_type_on():
+    _, terminal = os.openpty()
+    command = [sys.executable, "-c", WITH_A_TERMINAL, os.ttyname(terminal), LEAVES_IT]
+    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, check=False)
+    assert (done.stdout, done.stderr) == ("No such device or address\n", "")
 
 
 def test_what_a_killed_worker_left_is_removed(tmp_path, monkeypatch):

@@ -81,11 +81,13 @@ class _Door(BaseHTTPRequestHandler):
         return bytes(self.engine.query(sql.decode(), "TabSeparated").bytes() or b"")
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Answer in chunks, as ClickHouse does; clients of old take nothing else."""
         self.send_response(status)
-        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+        for name, value in {**(headers or {}), "Transfer-Encoding": "chunked"}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
+        self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *words: object) -> None:
         """Say nothing."""
