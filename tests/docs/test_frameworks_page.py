@@ -33,7 +33,7 @@ def test_the_versions_are_the_installed_ones() -> None:
         pytest.skip(
             "the versions are in .ci/install-frameworks, which a source archive does not have: use a clone"
         )
-    pinned = dict(re.findall(r'echo "(\w+)==([\d.]+)', installer.read_text()))
+    pinned = dict(re.findall(r'echo "(\w+)(?:\[\w+\])?==([\d.]+)', installer.read_text()))
     told = re.search(r"makes: (.*?)\.\n", PAGE, re.DOTALL)
     assert told is not None
     assert {name.lower(): version for name, version in re.findall(r"(\w+) ([\d.]+)", told[1])} == pinned
