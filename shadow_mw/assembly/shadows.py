@@ -22,12 +22,14 @@ def http_client() -> str:
     return "httptools"
 
 
-def make_shadow(target: Target, settings: Settings, function: Callable[[Any], Any] | None = None) -> Shadow:
+def make_shadow(
+    target: Target, settings: Settings, queue: str, function: Callable[[Any], Any] | None = None
+) -> Shadow:
     """The shadow at a target, for the running event loop; `function` where it was given in code."""
     if function is not None:
         return _thread_shadow(target, settings, function)
     if target.is_python:
-        return _python_shadow(target, settings)
+        return _python_shadow(target, settings, queue)
     if target.is_self:
         # Where production is, its server says: that is no matter of where shadows may be.
         return ProductionItself(lambda address: _http_shadow(Target(target.name, address), settings, ()))
@@ -52,7 +54,7 @@ def _http_shadow(target: Target, settings: Settings, networks: Sequence[Network]
     return HTTPShadow(target, networks=networks, **caps)
 
 
-def _python_shadow(target: Target, settings: Settings) -> Shadow:
+def _python_shadow(target: Target, settings: Settings, queue: str) -> Shadow:
     from shadow_mw.shadows.python import PythonShadow
 
     shadow = PythonShadow(
@@ -62,6 +64,7 @@ def _python_shadow(target: Target, settings: Settings) -> Shadow:
         max_body_bytes=int(settings.max_body_bytes),
         sandbox=settings.sandbox,
         wish=Wish.of(settings),
+        is_beside_production=queue.startswith(("process:", "inline:")),
     )
     shadow.start()  # models take their time to load, so they begin before the first request
     return shadow

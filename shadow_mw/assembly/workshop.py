@@ -86,7 +86,7 @@ def make_worker(
         disclosure=disclose(settings, redactor),
     )
     return Worker(
-        _make_lanes(settings, objects, is_patient=kept is not None),
+        _make_lanes(settings, objects, queue=origin.queue, is_patient=kept is not None),
         judge,
         Recorder(make_store(settings), books, origin, kept=kept),
         Tracing(telemetry.tracer, queue=origin.queue, linked=settings.trace == "linked"),
@@ -119,10 +119,10 @@ def make_engine(
     return make_worker(settings, books, comparators, snapshot, objects, readers=readers)
 
 
-def _make_lanes(settings: Settings, objects: Objects, *, is_patient: bool) -> list[Lane]:
+def _make_lanes(settings: Settings, objects: Objects, *, queue: str, is_patient: bool) -> list[Lane]:
     """One for each target, and one for the control."""
     shares = len(settings.targets) + (settings.control is not None)
-    make = partial(_make_lane, settings, shares, is_patient=is_patient)
+    make = partial(_make_lane, settings, queue, shares, is_patient=is_patient)
     lanes = [make(target, objects.get(target.name)) for target in settings.targets]
     if settings.control is not None:
         lanes.append(make(settings.control, role="control", wants=control_share(settings)))
@@ -131,6 +131,7 @@ def _make_lanes(settings: Settings, objects: Objects, *, is_patient: bool) -> li
 
 def _make_lane(
     settings: Settings,
+    queue: str,
     shares: int,
     target: Target,
     function: Callable[[Any], Any] | None = None,
@@ -138,7 +139,7 @@ def _make_lane(
 ) -> Lane:
     return Lane(
         target,
-        make_shadow(target, settings, function),
+        make_shadow(target, settings, queue, function),
         Breaker(failures=settings.breaker_failures, reset_seconds=settings.breaker_reset_seconds),
         concurrency=concurrency(target, settings, is_in_code=function is not None),
         timeout_seconds=settings.timeout_seconds,

@@ -29,6 +29,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     parent: int
     """The process id of the worker."""
     sandbox: Policy
+    is_beside_production: bool = True
+    """Whether the worker is in production's session."""
     scratch: str = ""
     """The folder where it may write; none without a sandbox."""
     place: Place = Place()

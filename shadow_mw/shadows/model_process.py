@@ -229,9 +229,9 @@ class ModelProcess(asyncio.Protocol):
             self.kill(f"its memory grew over SHADOW_MEMORY_BYTES ({cap})")
 
 
-#: Out of reach of a terminal's Ctrl-C. In a session of its own, which is all that Python 3.10 can do, the
-#: lowest priority would count little: a kernel with autogroups schedules sessions against each other.
-_ASIDE: Any = {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+_IN_A_SESSION: Any = {"start_new_session": True}
+#: Of its own, in the session of this process; Python 3.10 does not know it.
+_IN_A_GROUP: Any = {"process_group": 0} if sys.version_info >= (3, 11) else _IN_A_SESSION
 _KINDS = LockedDown | Ready | Unready | Predicted | Raised | TooLarge
 
 
@@ -249,7 +249,8 @@ def _spawned(order: Order, connection: socket.socket, scratch: Scratch | None) -
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=(connection.fileno(),),
-        **_ASIDE,
+        # Neither gets a terminal's Ctrl-C.
+        **_IN_A_GROUP if order.is_beside_production else _IN_A_SESSION,
     )
 
 

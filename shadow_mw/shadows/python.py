@@ -34,8 +34,13 @@ class PythonShadow:
         max_body_bytes: int,
         sandbox: Policy,
         wish: Wish,
+        is_beside_production: bool = True,
     ) -> None:
-        """Start nothing yet; the first `ask` does, or `start`."""
+        """Start nothing yet; the first `ask` does, or `start`.
+
+        The processes join the session of this one where that is production's, else they have their own: a
+        kernel with autogroups schedules sessions against each other, and priorities count within one.
+        """
         self._name = target.name
         self._replicas = replicas
         self._order = Order(
@@ -45,6 +50,7 @@ class PythonShadow:
             wish=wish,
             parent=os.getpid(),
             sandbox=sandbox,
+            is_beside_production=is_beside_production,
         )
         self._free: list[Replica] = []
         self._tasks: list[asyncio.Task[None]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -52,9 +53,30 @@ def test_all_threads_of_the_mirror_and_of_its_models_come_last(make_app, runtime
     assert len(list(Path(f"/proc/{mirror}/task").iterdir())) > 1, "threads that have inherited it"
     assert policies(mirror) == policies(model) == {os.SCHED_IDLE}
     assert os.sched_getscheduler(0) != os.SCHED_IDLE
+    assert os.getsid(mirror) == os.getsid(0), "autogroups would schedule sessions against each other"
+    assert os.getsid(model) == (os.getsid(0) if sys.version_info >= (3, 11) else model)
     assert oom_score("self") < oom_score(mirror) < oom_score(model) == 1000
     told = [text for text in caplog.messages if text.startswith("sandbox of shadow (best-effort) holds: ")]
     assert len(told) == 1, caplog.messages
+
+
+@pytest.mark.fault("model-burns")
+def test_models_of_a_worker_elsewhere_have_sessions_of_the_least_share(start, runtime):
+    settings = {
+        "SHADOW_TARGETS": "python:caps_models:tells",
+        "SHADOW_QUEUE": f"unix://{runtime.path}/m.sock",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    worker = start("-m", "shadow_mw", "worker", **settings)
+    [model] = until(lambda: models(worker.process.pid), "a model")
+
+    def comes_last() -> bool:
+        return policies(model) == {os.SCHED_IDLE}
+
+    until(comes_last, lambda: policies(model))
+    assert os.getsid(model) == model != os.getsid(0)
+    with contextlib.suppress(OSError):  # a kernel without autogroups has no such file
+        assert "nice 19" in Path(f"/proc/{model}/autogroup").read_text()
 
 
 @pytest.mark.fault("model-burns", "model-hangs")
