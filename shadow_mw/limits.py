@@ -19,7 +19,7 @@ def step_back(name: str) -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(name)
     if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
-        # A kernel with autogroups schedules sessions against each other: this one gets the smallest share.
+        # By autogroups the kernel schedules sessions against each other: this one gets the smallest share.
         with contextlib.suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(_LOWEST_NICE))
     if hasattr(os, "SCHED_IDLE"):

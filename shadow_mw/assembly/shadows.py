@@ -64,7 +64,7 @@ def _python_shadow(target: Target, settings: Settings, queue: str) -> Shadow:
         max_body_bytes=int(settings.max_body_bytes),
         sandbox=settings.sandbox,
         wish=Wish.of(settings),
-        is_beside_production=queue.startswith(("process:", "inline:")),
+        is_beside_production=queue in ("process:", "inline:"),
     )
     shadow.start()  # models take their time to load, so they begin before the first request
     return shadow

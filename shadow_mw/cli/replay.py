@@ -64,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     selection = _selection(arguments)
     done = replay(selection, _settings(arguments, selection.source), shown if sys.stderr.isatty() else None)
     _tell(done)
-    is_barren = not is_kafka(selection.source) and _is_barren(done)
-    return 0 if done.is_whole and not is_barren else 1
+    if not done.is_whole:
+        return 1
+    return 1 if not is_kafka(selection.source) and _is_barren(done) else 0
 
 
 def _selection(arguments: argparse.Namespace) -> Any:

@@ -20,9 +20,6 @@ _NUMBERS = {"x86_64": (125, 126), "aarch64": (90, 91)}
 def leave_terminal() -> None:
     """Have no controlling terminal: who has one can type on it, in the name of whoever sits there.
 
-    A session of its own would do it too. But a kernel with autogroups schedules sessions against each other,
-    and the lowest priority would count among the processes of that session only.
-
     Raises:
         OSError: the kernel lets none go.
 

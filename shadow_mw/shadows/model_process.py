@@ -229,8 +229,10 @@ class ModelProcess(asyncio.Protocol):
             self.kill(f"its memory grew over SHADOW_MEMORY_BYTES ({cap})")
 
 
+#: Either is out of reach of a terminal's Ctrl-C. A kernel with autogroups schedules sessions against each
+#: other, and a priority counts within one: so a model stays in production's session. Where it can't, because the
+#: worker is elsewhere or Python is 3.10, it has one of the least share.
 _IN_A_SESSION: Any = {"start_new_session": True}
-#: Of its own, in the session of this process; Python 3.10 does not know it.
 _IN_A_GROUP: Any = {"process_group": 0} if sys.version_info >= (3, 11) else _IN_A_SESSION
 _KINDS = LockedDown | Ready | Unready | Predicted | Raised | TooLarge
 
@@ -249,7 +251,6 @@ def _spawned(order: Order, connection: socket.socket, scratch: Scratch | None) -
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=(connection.fileno(),),
-        # Neither gets a terminal's Ctrl-C.
         **_IN_A_GROUP if order.is_beside_production else _IN_A_SESSION,
     )
 

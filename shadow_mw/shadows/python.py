@@ -38,8 +38,7 @@ class PythonShadow:
     ) -> None:
         """Start nothing yet; the first `ask` does, or `start`.
 
-        The processes join the session of this one where that is production's, else they have their own: a
-        kernel with autogroups schedules sessions against each other, and priorities count within one.
+        `is_beside_production` tells whether this process is in production's session.
         """
         self._name = target.name
         self._replicas = replicas

@@ -26,7 +26,9 @@ class FrameworkExample:
     key: str = "label"
     """Where an answer has its prediction."""
     predictions: tuple[object, object] = ("setosa", "virginica")
-    """Production's, of the README's two requests; the shadow's differs from the second."""
+    """Production's, of the README's two requests."""
+    other: object = "versicolor"
+    """The shadow's, of the second."""
 
 
 _BENTO = "Starting production HTTP BentoServer"
@@ -41,6 +43,7 @@ EXAMPLES = [
         middleware="ShadowWSGIMiddleware",
         key="progression",
         predictions=(201.0, 279.9),
+        other=254.7,
     ),
     FrameworkExample("starlette_app", "app.py", "middleware=[Middleware(ShadowMiddleware)],  # the one line"),
     FrameworkExample("litestar_app", "app.py", "app = ShadowMiddleware(app)  # the one line"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from curl_line import send
 from environments import variables_of
 from framework_examples import EXAMPLES, FrameworkExample
 from process_fixtures import runtime
-from process_tools import Runtime, until
+from process_tools import Runtime, comparisons, until
 from terminals import EXAMPLES as FOLDERS
 from terminals import PATIENCE_SECONDS, Terminals, reported
 
@@ -46,8 +47,20 @@ def wait_for_models(terminals: Terminals, name: str, port: int, path: str) -> No
 
 
 def ask_twice(terminals: Terminals, requests: str, key: str = "label") -> tuple[Any, ...]:
-    predictions = [send(line, terminals.folder)[key] for line in requests.strip().splitlines()]
-    return tuple(round(one, 1) if isinstance(one, float) else one for one in predictions)
+    return tuple(as_told(send(line, terminals.folder)[key]) for line in requests.strip().splitlines())
+
+
+def as_told(prediction: Any) -> Any:
+    """As a README writes it."""
+    return round(prediction, 1) if isinstance(prediction, float) else prediction
+
+
+def differing(terminals: Terminals, key: str) -> tuple[Any, Any]:
+    """Both predictions of the one comparison that disagrees."""
+    (one,) = (one for one in comparisons(terminals.folder / ".shadow") if one["verdict"] == "disagree")
+    sides = (json.loads(one[f"{side}_prediction"]) for side in ("production", "shadow"))
+    production, shadow = (as_told(side[key] if isinstance(side, dict) else side) for side in sides)
+    return production, shadow
 
 
 @pytest.mark.timeout(600)
@@ -81,6 +94,9 @@ def walk(example: FrameworkExample, terminals: Terminals) -> None:
         wait_for_models(terminals, "challenger", 8001, example.ready)
     assert ask_twice(terminals, requests, example.key) == example.predictions
     assert reported(terminals, report, 2) == BOTH
+    assert differing(terminals, example.key) == (example.predictions[1], example.other)
+    readme = (terminals.folder / "README.md").read_text()
+    assert f"production {example.predictions[1]}, shadow {example.other}." in readme
     said = terminals.said("production")
     name = re.findall(r"SHADOW_TARGETS=(\w+=http://127.0.0.1:)", production)
     assert (f"mirrors all of POST /predict to {name[0]}" in said) is example.announces

@@ -218,9 +218,11 @@ except OSError as error:
 
 
 def test_a_model_has_no_terminal_to_type_on():
-    _, terminal = os.openpty()
-    command = [sys.executable, "-c", WITH_A_TERMINAL, os.ttyname(terminal), LEAVES_IT]
+    ends = os.openpty()
+    command = [sys.executable, "-c", WITH_A_TERMINAL, os.ttyname(ends[1]), LEAVES_IT]
     done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, check=False)
+    for end in ends:
+        os.close(end)
     assert (done.stdout, done.stderr) == ("No such device or address\n", "")
 
 

@@ -228,10 +228,9 @@ def test_threads_end_with_the_mirror():
     mirrored = Mirrored(remember)
     mirrored.ask(times=3)
     mirrored.counts()
-    ours = list(asked_on)
-    assert ours
+    assert asked_on
     mirrored.installation.close()
-    for thread in ours:
+    for thread in asked_on:
         thread.join(10)
         assert not thread.is_alive()
     mirrored.ask()

@@ -86,8 +86,8 @@ class _Door(BaseHTTPRequestHandler):
         for name, value in {**(headers or {}), "Transfer-Encoding": "chunked"}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
-        self.wfile.write(b"0\r\n\r\n")
+        chunk = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+        self.wfile.write(chunk + b"0\r\n\r\n")
 
     def log_message(self, *words: object) -> None:
         """Say nothing."""

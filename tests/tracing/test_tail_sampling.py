@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -44,26 +45,24 @@ def waiting() -> Iterator[Waiting]:
 
 
 @pytest.fixture
-def collector(jaeger: Jaeger, tmp_path: Path) -> Iterator[Callable[[int], Jaeger]]:
-    started: list[Jaeger] = []
+def collector(jaeger: Jaeger, tmp_path: Path) -> Iterator[Callable[..., Jaeger]]:
+    with contextlib.ExitStack() as started:
 
-    def make(percentage: int, wait: str = "15s") -> Jaeger:
-        changes = {
-            "decision_wait: 15s": f"decision_wait: {wait}",
-            "sampling_percentage: 10": f"sampling_percentage: {percentage}",
-            "endpoint: 127.0.0.1:4317": f"endpoint: 127.0.0.1:{jaeger.ports[4317]}",
-        }
-        started.append(Jaeger(tmp_path / "collector", "tail-sampling.yaml", **changes))
-        started[-1].wait(5317)
-        return started[-1]
+        def make(percentage: int, wait: str = "15s") -> Jaeger:
+            changes = {
+                "decision_wait: 15s": f"decision_wait: {wait}",
+                "sampling_percentage: 10": f"sampling_percentage: {percentage}",
+                "endpoint: 127.0.0.1:4317": f"endpoint: 127.0.0.1:{jaeger.ports[4317]}",
+            }
+            one = started.enter_context(Jaeger(tmp_path / "collector", "tail-sampling.yaml", **changes))
+            one.wait(5317)
+            return one
 
-    yield make
-    for one in started:
-        one.__exit__()
+        yield make
 
 
 def test_what_differs_and_what_fails_is_kept_in_both_halves(
-    jaeger: Jaeger, collector: Callable[[int], Jaeger], serve: Callable[..., Loans], service: str
+    jaeger: Jaeger, collector: Callable[..., Jaeger], serve: Callable[..., Loans], service: str
 ) -> None:
     def answer(asked: Asked) -> Reply:
         fails = json.loads(asked.body)["payment"] == 1
@@ -89,7 +88,7 @@ def test_what_differs_and_what_fails_is_kept_in_both_halves(
 )
 def test_a_shadow_that_comes_after_the_decision(
     jaeger: Jaeger,
-    collector: Callable[[int], Jaeger],
+    collector: Callable[..., Jaeger],
     serve: Callable[..., Loans],
     service: str,
     waiting: Waiting,
