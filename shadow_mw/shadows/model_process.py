@@ -230,8 +230,8 @@ class ModelProcess(asyncio.Protocol):
 
 
 #: Either is out of reach of a terminal's Ctrl-C. A kernel with autogroups schedules sessions against each
-#: other, and a priority counts within one: so a model stays in production's session. Where it can't, because the
-#: worker is elsewhere or Python is 3.10, it has one of the least share.
+#: other, and a priority counts within one: so a model stays in production's session. Where it can't, because
+#: the worker is elsewhere or Python is 3.10, it has one of the least share.
 _IN_A_SESSION: Any = {"start_new_session": True}
 _IN_A_GROUP: Any = {"process_group": 0} if sys.version_info >= (3, 11) else _IN_A_SESSION
 _KINDS = LockedDown | Ready | Unready | Predicted | Raised | TooLarge
